@@ -1,0 +1,94 @@
+# Everything that is done with this checkout by hand or by CI. `make` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BENCH := .venv-bench
+PORT ?= 8000
+ARGS ?=
+BIN := $(abspath $(VENV))/bin
+PIP := -m pip --disable-pip-version-check --quiet
+# The Pythons that pyenv has, where there is one, for tox to find.
+PYENV := $(shell command -v pyenv >/dev/null && echo $$(pyenv root)/versions/*/bin)
+space := $(subst ,, )
+
+.PHONY: help setup demo test acceptance check lint types floors matrix bench clean tests-need
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'ARGS hands options on: make test ARGS="-k word", make bench ARGS=--quick'
+
+# Environments: made again when setup.py or pyproject.toml changes ---------------------------
+
+%/bin/python:
+	@python=$$(bash tools/find-python) && "$$python" -m venv $*
+
+$(VENV)/.runtime: setup.py pyproject.toml | $(BIN)/python
+	@echo "Installing channels-classic into $(VENV)"
+	@$(BIN)/python $(PIP) install --editable '.[example]'
+	@touch $@
+
+$(VENV)/.dev: setup.py pyproject.toml | $(BIN)/python
+	@echo "Installing channels-classic and the tools of its developers into $(VENV)"
+	@$(BIN)/python $(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.runtime $@
+
+setup: $(VENV)/.dev  ## environment in .venv, git hooks
+	@if git rev-parse --git-dir >/dev/null 2>&1 && ! git config core.hooksPath >/dev/null; then \
+		git config core.hooksPath .githooks; \
+	fi
+	@echo "Ready: $(VENV)/bin/channels-classic, make test, make demo"
+
+$(BENCH)/.installed: setup.py pyproject.toml benchmarks/requirements.txt | $(BENCH)/bin/python
+	@echo "Installing the benchmarks' contestants into $(BENCH)"
+	@$(BENCH)/bin/python $(PIP) install --requirement benchmarks/requirements.txt
+	@touch $@
+
+tests-need:
+	@bash tools/debian redis-server:redis-server chromium:chromium chromedriver:chromium-driver
+
+# See it -----------------------------------------------------------------------------------
+
+demo: export REDIS_URL =
+demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in one process
+	@$(BIN)/python workers/manage.py migrate --verbosity 0
+	@echo 'The example site, with the in-memory channel layer: http://127.0.0.1:$(PORT)/'
+	@echo '  /echo/        type a text: a WebSocket carries it to a consumer and back'
+	@echo '  /thumbnails/  upload a photograph: a worker makes three sizes while you watch'
+	@echo 'Change a file of workers/ and it restarts. Stop it with Ctrl-C.'
+	@exec $(BIN)/python workers/manage.py runserver 127.0.0.1:$(PORT)
+
+# Check it ---------------------------------------------------------------------------------
+
+test: $(VENV)/.dev tests-need  ## all tests; installs what they need
+	@$(BIN)/python -m pytest $(ARGS)
+
+acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
+	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
+
+check: lint types floors test  ## format, lint, types, floors and tests: what CI runs
+
+lint: $(VENV)/.dev  ## format and lint
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev  ## mypy, strict
+	@$(BIN)/mypy
+
+floors: $(VENV)/.dev  ## who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+matrix: $(VENV)/.dev tests-need  ## the tests on each Python and Django that is supported
+	@PATH="$$PATH:$(subst $(space),:,$(PYENV))" $(BIN)/python -m tox run $(ARGS)
+
+bench: $(BENCH)/.installed  ## side by side with the alternatives: a table of medians and ratios
+	@bash tools/debian redis-server:redis-server wrk:wrk
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+clean:  ## remove what make has made: environment, caches, the demo's data
+	@rm -rf $(VENV) $(BENCH) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache .hypothesis tests/artefacts workers/var
+	@find deploy/supervisor/var -mindepth 1 -not -name .gitignore -delete
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,19 @@
+"""The only reader of the package's own settings: their names and defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+DEFAULT_CHANNEL_LAYER = "default"
+
+
+def channel_layer_configs() -> dict[str, dict[str, Any]]:
+    """``CHANNEL_LAYERS``: alias to BACKEND, ROUTING, CONFIG and TEST_CONFIG."""
+    return getattr(settings, "CHANNEL_LAYERS", None) or {}
+
+
+def websocket_protocols() -> list[str]:
+    """``CHANNELS_WS_PROTOCOLS``: the subprotocols that ``runserver`` offers."""
+    return list(getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or [])

@@ -1,0 +1,65 @@
+"""From the entries of a process's inbox to messages for its connections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from channels_classic.exceptions import UndecodableMessage
+from channels_classic.layers.base import Arrival
+from channels_classic.layers.codec import Codec
+
+logger = logging.getLogger("channels_classic.layers")
+
+
+class Fanout:
+    """Which local connections are in which group, as told by the inbox itself.
+
+    Joins and leaves travel in the same stream as the messages, so a message to a group reaches
+    exactly those who had joined before it. A field of an entry is a mark and a name: ``!local``
+    carries a message for one connection, ``*group`` one for a group, ``+local`` and ``-local``
+    the name of the group that the connection joins or leaves.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self.groups: dict[bytes, dict[str, None]] = {}  # a dict keeps the order of the joins
+
+    def arrivals(self, fields: Sequence[Any]) -> Iterator[Arrival]:
+        """The messages of one entry; what cannot be read is logged and passed over."""
+        for field, value in zip(fields[::2], fields[1::2], strict=False):
+            try:
+                arrival = self._arrival(field[:1], field[1:], value)
+            except (UndecodableMessage, UnicodeDecodeError) as error:
+                logger.error("Passed over a message in the inbox: %s", error)
+                continue
+            if arrival:
+                yield arrival
+
+    def _arrival(self, mark: bytes, name: bytes, value: bytes) -> Arrival | None:
+        if mark == b"!":
+            return Arrival((name.decode("ascii"),), self._codec.decode(value))
+        if mark == b"*":
+            members = self.groups.get(name)
+            return Arrival(tuple(members), self._codec.decode(value), False) if members else None
+        if mark == b"+":
+            self.groups.setdefault(value, {})[name.decode("ascii")] = None
+        elif mark == b"-":
+            self._leave(value, name.decode("ascii"))
+        else:
+            raise UndecodableMessage(f"an entry has the unknown field {mark + name!r:.80}")
+        return None
+
+    def _leave(self, group: bytes, local: str) -> None:
+        members = self.groups.get(group, {})
+        members.pop(local, None)
+        if not members:
+            self.groups.pop(group, None)
+
+    def forget(self, local: str) -> list[str]:
+        """End the memberships of ``local``; returns the groups it was in."""
+        groups = [group for group, members in self.groups.items() if local in members]
+        for group in groups:
+            self._leave(group, local)
+        return [group.decode("ascii") for group in groups]

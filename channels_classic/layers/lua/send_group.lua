@@ -1,0 +1,21 @@
+-- send_group(KEYS = {group}, ARGV = {name, payload, inbox prefix, inbox limit, lives ms})
+--   -> the members that are plain channels, which the caller sends to one by one
+-- group     sorted set: a process with members (ends in "!") scores +inf, a plain channel the
+--           time in ms at which its membership ends
+-- An inbox whose process no longer reads is left alone once it holds "inbox limit" entries.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local plain = {}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(member, -1) == '!' then
+    local inbox = ARGV[3] .. '{' .. member .. '}'
+    if redis.call('XLEN', inbox) < tonumber(ARGV[4]) then
+      redis.call('XADD', inbox, '*', '*' .. ARGV[1], ARGV[2])
+      redis.call('PEXPIRE', inbox, ARGV[5])
+    end
+  else
+    plain[#plain + 1] = member
+  end
+end
+return plain

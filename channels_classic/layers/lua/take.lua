@@ -1,0 +1,17 @@
+-- take(KEYS = {channel}, ARGV = {expiry ms}) -> {id, fields} of the oldest entry that nobody has
+--   taken and that has not expired; or, when there is none, the id after which the next will come
+-- channel   stream with the consumer group "workers" (see send); what is taken is removed
+if redis.call('EXISTS', KEYS[1]) == 0 then return '0-0' end
+local time = redis.call('TIME')
+local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
+while true do
+  local read = redis.call(
+    'XREADGROUP', 'GROUP', 'workers', 'receive', 'COUNT', 1, 'NOACK', 'STREAMS', KEYS[1], '>')
+  if not read then break end
+  local entry = read[1][2][1]
+  redis.call('XDEL', KEYS[1], entry[1])
+  if tonumber(string.match(entry[1], '^%d+')) > cutoff then return entry end
+end
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  if group[2] == 'workers' then return group[8] end
+end

@@ -1,0 +1,110 @@
+"""A server process's end of the Redis layer: everything meant for its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from channels_classic.layers.base import GONE, Arrival, Inbox
+from channels_classic.layers.fanout import Fanout
+from channels_classic.layers.links import TIMEOUT, AsyncLink, good
+from channels_classic.layers.wire import CLOSED, LEAVE, Command
+
+if TYPE_CHECKING:
+    from channels_classic.layers.redis import RedisChannelLayer
+
+logger = logging.getLogger("channels_classic.layers")
+
+#: How long one read waits, in seconds, and how many entries it brings at most.
+WAIT = 5.0
+ENTRIES = 500
+
+
+class RedisInbox(Inbox):
+    """Reads the inbox stream from the last entry on; what was read is trimmed by the next read."""
+
+    layer: RedisChannelLayer
+
+    def __init__(self, layer: RedisChannelLayer, process: str) -> None:
+        super().__init__(layer, process)
+        self._link = AsyncLink(layer.node)
+        self._key = layer.keys.inbox(process)
+        self._last = b"0-0"
+        self._fanout = Fanout(layer.codec)
+
+    async def read(self) -> list[Arrival]:
+        commands: list[Command] = [
+            ("XTRIM", self._key, "MINID", self._after()),
+            ("PEXPIRE", self._key, self.layer.planner.lives_ms),
+            ("PEXPIRE", self.layer.keys.waiting(self.process), self.layer.planner.lives_ms),
+            (
+                *("XREAD", "COUNT", ENTRIES, "BLOCK", int(WAIT * 1000)),
+                *("STREAMS", self._key, self._last),
+            ),
+            ("TIME",),
+        ]
+        replies = await self._link.call(commands, timeout=WAIT + TIMEOUT)
+        good(self.layer.node.name, replies)
+        found, (seconds, micros) = replies[-2], replies[-1]
+        if not found:
+            return []
+        oldest = int(seconds) * 1000 + int(micros) // 1000 - self.layer.expiry_ms
+        return self._arrivals(found[0][1], oldest)
+
+    def _after(self) -> str:
+        """The id right after the last one read: everything before it has been dealt with."""
+        time_ms, _, number = self._last.partition(b"-")
+        return f"{time_ms.decode()}-{int(number) + 1}"
+
+    def _arrivals(self, entries: list[Any], oldest_ms: int) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        for entry_id, fields in entries:
+            self._last = entry_id
+            found = list(self._fanout.arrivals(fields or ()))
+            if int(entry_id.split(b"-")[0]) >= oldest_ms:
+                arrivals += found
+            else:
+                self._expired(found)
+        return arrivals
+
+    def _expired(self, arrivals: list[Arrival]) -> None:
+        logger.warning("%d message(s) expired before this server read them", len(arrivals))
+        for arrival in arrivals:
+            if arrival.direct:
+                self.drained(arrival.locals[0])
+
+    def drained(self, local: str) -> None:
+        self.layer.writer().drained(self.process, local, 1)
+
+    def forget(self, local: str) -> None:
+        writer = self.layer.writer()
+        writer.drained(self.process, local, 0)
+        commands = [self._leave(group, local) for group in self._fanout.forget(local)]
+        if commands:
+            writer.post(commands)
+
+    def refuse(self, local: str) -> None:
+        writer = self.layer.writer()
+        writer.drained(self.process, local, -CLOSED)
+        asyncio.get_running_loop().call_later(GONE, writer.drained, self.process, local, 0)
+
+    def _leave(self, group: str, local: str) -> Command:
+        return self.layer.membership(LEAVE, group, self.process + local)
+
+    async def close(self) -> None:
+        """Take the process out of its groups and remove its inbox."""
+        keys, process = self.layer.keys, self.process
+        await self._link.close()
+        try:
+            joined, *_ = await self._link.call([("SMEMBERS", keys.joined(process))])
+            groups = [group.decode("ascii") for group in joined]
+            await self._link.call(
+                [
+                    *(("ZREM", keys.group(group), process) for group in groups),
+                    ("UNLINK", *(keys.members(group, process) for group in groups), self._key),
+                    ("UNLINK", keys.waiting(process), keys.joined(process), keys.stats(process)),
+                ]
+            )
+        finally:
+            await self._link.close()

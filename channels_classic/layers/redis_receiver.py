@@ -1,0 +1,155 @@
+"""A worker thread's end of the Redis layer: one round trip carries answers out and messages in."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from channels_classic.exceptions import UndecodableMessage
+from channels_classic.layers.base import (
+    Delivery,
+    Envelope,
+    Exchange,
+    Receiver,
+    random_letters,
+)
+from channels_classic.layers.links import TIMEOUT, Link
+from channels_classic.layers.wire import WORKERS, Command, Step
+
+if TYPE_CHECKING:
+    from channels_classic.layers.redis import RedisChannelLayer
+
+logger = logging.getLogger("channels_classic.layers")
+
+#: The longest wait of one exchange, in seconds.
+LONGEST_WAIT = 30.0
+
+
+class RedisReceiver(Receiver):
+    """Takes messages as one consumer of the group "workers" on each channel's stream."""
+
+    layer: RedisChannelLayer
+
+    def __init__(self, layer: RedisChannelLayer, channels: Sequence[str]) -> None:
+        super().__init__(layer, channels)
+        self.name = random_letters(12)
+        self._link = Link(layer.node, timeout=LONGEST_WAIT + TIMEOUT)
+        self._names = {layer.keys.channel(name).encode(): name for name in self.channels}
+        self._has_groups = False
+
+    def exchange(
+        self,
+        *,
+        done: Sequence[Delivery],
+        sends: Sequence[Envelope],
+        limit: int,
+        timeout: float,
+    ) -> Exchange:
+        before = acknowledgements(self.layer, done)
+        steps = self.layer.planner.steps(sends)
+        first, last = len(before), len(before) + len(steps)
+        read = self._read_command(limit, min(timeout, LONGEST_WAIT))
+        groups = [] if self._has_groups else self._group_commands()
+        replies = self._link.call(
+            [*before, *(step.command for step in steps), *groups, read, ("TIME",)]
+        )
+        refused = self._refused(steps, replies[first:last])
+        found, (seconds, micros) = replies[-2], replies[-1]
+        self._has_groups = not isinstance(found, Exception)
+        if isinstance(found, Exception) and not str(found).startswith(("NOGROUP", "UNBLOCKED")):
+            logger.error("Redis refuses to hand out messages: %s", found)
+        if not found or isinstance(found, Exception):
+            return Exchange([], refused)
+        return Exchange(self._deliveries(found, int(seconds) * 1000 + int(micros) // 1000), refused)
+
+    def _group_commands(self) -> list[Command]:
+        """The groups exist before the first read, and again after somebody emptied Redis."""
+        create = ("XGROUP", "CREATE")
+        return [(*create, key, WORKERS, "0", "MKSTREAM") for key in self._names]
+
+    def _read_command(self, limit: int, timeout: float) -> Command:
+        block = ("BLOCK", max(1, int(timeout * 1000))) if timeout > 0 else ()
+        ids = (">",) * len(self._names)
+        group = ("XREADGROUP", "GROUP", WORKERS, self.name, "COUNT", limit)
+        return (*group, *block, "STREAMS", *self._names, *ids)
+
+    def _refused(self, steps: list[Step], replies: list[Any]) -> list[Envelope]:
+        refused: list[Envelope] = []
+        forwards: list[Envelope] = []
+        for step, reply in zip(steps, replies, strict=True):
+            if isinstance(reply, Exception):
+                logger.error("Redis refuses a send to %s: %s", step.envelopes[0].name, reply)
+                continue
+            refused += step.refused(reply)
+            forwards += step.forwards(reply)
+        if forwards:
+            self.layer.deliver(forwards)
+        return refused
+
+    def _deliveries(self, found: list[Any], now_ms: int) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        unusable: list[Delivery] = []
+        for key, entries in found:
+            name = self._names[key]
+            for entry_id, fields in entries:
+                delivery = self._delivery(name, entry_id, fields, now_ms)
+                (unusable if delivery.token is None else deliveries).append(delivery)
+                if delivery.token is None:
+                    unusable[-1] = delivery._replace(token=entry_id)
+        if unusable:
+            self._link.call(acknowledgements(self.layer, unusable))
+        return deliveries
+
+    def _delivery(self, name: str, entry_id: bytes, fields: Any, now_ms: int) -> Delivery:
+        """The message of one entry; with no token when it has expired or cannot be read."""
+        values = dict(zip(fields[::2], fields[1::2], strict=False)) if fields else {}
+        arrived = int(values.get(b"t") or entry_id.split(b"-")[0])
+        if now_ms - arrived > self.layer.expiry_ms:
+            return Delivery(name, {})
+        try:
+            return Delivery(name, self.layer.codec.decode(values[b"m"]), entry_id)
+        except (UndecodableMessage, KeyError) as error:
+            logger.error("Passed over an entry of channel %s: %r", name, error)
+            return Delivery(name, {})
+
+    def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
+        before = acknowledgements(self.layer, done)
+        steps = self.layer.planner.steps(sends)
+        commands = [*before, *(step.command for step in steps)]
+        replies = self._link.call(commands) if commands else []
+        return self._refused(steps, replies[len(before) :])
+
+    async def settle_async(self, done: Delivery, sends: Sequence[Envelope]) -> list[Envelope]:
+        return await self.layer.writer().deliver(sends, acknowledgements(self.layer, [done]))
+
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """To the tail of their channels, with the age they have; no capacity is asked."""
+        if not deliveries:
+            return
+        codec, keys = self.layer.codec, self.layer.keys
+        commands = acknowledgements(self.layer, deliveries)
+        for delivery in deliveries:
+            fields = ("m", codec.encode(delivery.content), "t", delivery.token.split(b"-")[0])
+            commands.append(("XADD", keys.channel(delivery.channel), "*", *fields))
+        self._link.call(commands)
+
+    def close(self) -> None:
+        """Leave the groups, so that no trace of this worker stays."""
+        if self._has_groups:
+            leave = ("XGROUP", "DELCONSUMER")
+            self._link.call([(*leave, key, WORKERS, self.name) for key in self._names])
+        self._link.close()
+
+
+def acknowledgements(layer: RedisChannelLayer, done: Sequence[Delivery]) -> list[Command]:
+    """The commands after which the messages in ``done`` are no longer on the bus."""
+    by_channel: defaultdict[str, list[bytes]] = defaultdict(list)
+    for delivery in done:
+        by_channel[delivery.channel].append(delivery.token)
+    commands: list[Command] = []
+    for name, ids in by_channel.items():
+        key = layer.keys.channel(name)
+        commands += [("XACK", key, WORKERS, *ids), ("XDEL", key, *ids)]
+    return commands

@@ -1,0 +1,152 @@
+"""What one event loop writes to Redis: everything of one turn of the loop in one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from channels_classic.exceptions import ChannelFull, LayerUnavailable
+from channels_classic.layers.base import Envelope
+from channels_classic.layers.links import AsyncLink, good
+from channels_classic.layers.ring import Node
+from channels_classic.layers.wire import DRAINED, Command, Keys, Planner, Step
+
+_Outcome = asyncio.Future[tuple[list[Envelope], list[Any]]]
+
+
+class _Order(NamedTuple):
+    """What one caller wants written; the outcome is the refused sends and the replies."""
+
+    envelopes: Sequence[Envelope]
+    commands: Sequence[Command]
+    outcome: _Outcome
+
+
+class Writer:
+    """Gathers the sends of many tasks; while one round trip is under way the next one fills."""
+
+    def __init__(self, node: Node, planner: Planner) -> None:
+        self._node = node
+        self._planner = planner
+        self._keys: Keys = planner.keys
+        self._link = AsyncLink(node)
+        self._orders: list[_Order] = []
+        self._drained: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._task: asyncio.Task[None] | None = None
+
+    async def deliver(
+        self, envelopes: Sequence[Envelope], commands: Sequence[Command] = ()
+    ) -> list[Envelope]:
+        """``deliver`` of the channel layer; ``commands`` are carried out before the sends.
+
+        Raises ``LayerUnavailable``.
+        """
+        refused, _ = await self._order(envelopes, commands)
+        return refused
+
+    async def call(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to ``commands``, none of them an error, or ``LayerUnavailable``."""
+        _, replies = await self._order((), commands)
+        return replies
+
+    def post(self, commands: Sequence[Command]) -> None:
+        """Carry out ``commands`` soon; nobody waits, and nobody minds when the bus is away."""
+        self._order((), commands).add_done_callback(_overlook)
+
+    def drained(self, process: str, local: str, count: int) -> None:
+        """Report, soon, that ``count`` messages reached a connection; 0 forgets it."""
+        counts = self._drained[process]
+        counts[local] = counts.get(local, 0) + count if count else 0
+        self._start()
+
+    def _order(self, envelopes: Sequence[Envelope], commands: Sequence[Command]) -> _Outcome:
+        outcome: _Outcome = asyncio.get_running_loop().create_future()
+        self._orders.append(_Order(envelopes, commands, outcome))
+        self._start()
+        return outcome
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        while self._orders or self._drained:
+            orders, self._orders = self._orders, []
+            drained, self._drained = self._drained, defaultdict(dict)
+            try:
+                await self._write(orders, drained)
+            except LayerUnavailable as error:
+                for order in orders:
+                    _fail(order, error)
+                self._merge(drained)
+                if not self._orders:
+                    return  # the next order tries again
+            except BaseException:
+                for order in orders:
+                    order.outcome.cancel()
+                raise
+
+    async def _write(self, orders: list[_Order], drained: dict[str, dict[str, int]]) -> None:
+        steps = self._planner.steps([e for order in orders for e in order.envelopes])
+        commands = [command for order in orders for command in order.commands]
+        commands += [step.command for step in steps]
+        first = len(commands) - len(steps)
+        commands += [self._drained_command(process, drained[process]) for process in drained]
+        replies = await self._link.call(commands)
+        problems: dict[int, Exception] = {}
+        for step, reply in zip(steps, replies[first : first + len(steps)], strict=True):
+            await self._settle(step, reply, problems)
+        answers = iter(replies)
+        for order in orders:
+            self._report(order, [next(answers) for _ in order.commands], problems)
+
+    async def _settle(self, step: Step, reply: Any, problems: dict[int, Exception]) -> None:
+        """Note what went wrong, by the ``id`` of the envelope."""
+        if isinstance(reply, Exception):
+            problems.update((id(envelope), reply) for envelope in step.envelopes)
+            return
+        problems.update((id(envelope), ChannelFull()) for envelope in step.refused(reply))
+        if forwards := step.forwards(reply):
+            await self._link.call([each.command for each in self._planner.steps(forwards)])
+
+    def _report(self, order: _Order, replies: list[Any], problems: dict[int, Exception]) -> None:
+        refused = [e for e in order.envelopes if id(e) in problems] if problems else []
+        try:
+            good(self._node.name, replies)
+            good(
+                self._node.name,
+                [p for e in refused if not isinstance(p := problems[id(e)], ChannelFull)],
+            )
+        except LayerUnavailable as error:
+            _fail(order, error)
+        else:
+            if not order.outcome.done():
+                order.outcome.set_result((refused, replies))
+
+    def _merge(self, drained: dict[str, dict[str, int]]) -> None:
+        """Keep reports that may not have arrived for the next round trip."""
+        for process, counts in drained.items():
+            self._drained[process] = {**counts, **self._drained[process]}
+
+    def _drained_command(self, process: str, counts: dict[str, int]) -> Command:
+        args = [arg for pair in counts.items() for arg in pair]
+        return DRAINED.command([self._keys.waiting(process)], args)
+
+    async def close(self) -> None:
+        """Write what is left and close the connection."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+        await self._link.close()
+
+
+def _fail(order: _Order, error: Exception) -> None:
+    if not order.outcome.done():
+        order.outcome.set_exception(error)
+
+
+def _overlook(outcome: _Outcome) -> None:
+    """An error that nobody asks for is not to be logged as forgotten."""
+    if not outcome.cancelled():
+        outcome.exception()

@@ -1,0 +1,126 @@
+"""Sends held back until the consumer ends, then flushed with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from channels_classic.layers.base import BaseChannelLayer, Content, Envelope
+
+logger = logging.getLogger("channels_classic.outbox")
+
+#: How long a flush waits for full channels, and the longest pause between its tries, in seconds.
+FLUSH_DEADLINE = 2.0
+FLUSH_PAUSE = 0.2
+
+
+class Outbox:
+    """The sends of one consumer, in order, with the layer each is for."""
+
+    def __init__(self) -> None:
+        self.sends: list[tuple[BaseChannelLayer, Envelope]] = []
+
+    def add(
+        self, layer: BaseChannelLayer, name: str, content: Content, *, to_group: bool = False
+    ) -> None:
+        """Hold one send back. What is wrong with it is raised now, where it was written."""
+        self.sends.append((layer, layer.prepare(name, content, to_group=to_group)))
+
+    def take(self, layer: BaseChannelLayer) -> list[Envelope]:
+        """The sends for ``layer``, taken out, for a caller that puts them on the bus itself."""
+        taken = [envelope for owner, envelope in self.sends if owner is layer]
+        if len(taken) == len(self.sends):
+            self.sends = []
+        else:
+            self.sends = [pair for pair in self.sends if pair[0] is not layer]
+        return taken
+
+    def flush(self, *, deadline: float = FLUSH_DEADLINE) -> None:
+        """Put the sends on the bus, waiting up to ``deadline`` seconds for full channels.
+
+        What stays full is logged and dropped. Raises ``LayerUnavailable`` alone.
+        """
+        while self.sends:
+            layer = self.sends[0][0]
+            deliver(layer, self.take(layer), deadline=deadline)
+
+    async def flush_async(self) -> None:
+        """``flush`` for an event loop."""
+        while self.sends:
+            layer = self.sends[0][0]
+            await deliver_async(layer, self.take(layer))
+
+    def discard(self) -> None:
+        """Forget the sends: the consumer will run again and send them then."""
+        self.sends = []
+
+
+_current: ContextVar[Outbox | None] = ContextVar("channels_classic_outbox", default=None)
+
+
+def current() -> Outbox | None:
+    """The outbox of the consumer that is running here, if one is."""
+    return _current.get()
+
+
+@contextmanager
+def holding() -> Iterator[Outbox]:
+    """Hold back every send made in the block, this thread's or this task's; the caller flushes."""
+    outbox = Outbox()
+    token = _current.set(outbox)
+    try:
+        yield outbox
+    finally:
+        _current.reset(token)
+
+
+def deliver(
+    layer: BaseChannelLayer, envelopes: list[Envelope], *, deadline: float = FLUSH_DEADLINE
+) -> None:
+    """Deliver, with growing pauses while a channel is full; log and drop after ``deadline``."""
+    refused = layer.deliver(envelopes)
+    for pause in _pauses(deadline):
+        if not refused:
+            return
+        time.sleep(pause)
+        refused = layer.deliver(refused)
+    log_refused(refused, deadline)
+
+
+async def deliver_async(
+    layer: BaseChannelLayer, envelopes: list[Envelope], *, deadline: float = FLUSH_DEADLINE
+) -> None:
+    """``deliver`` for an event loop."""
+    refused = await layer.deliver_async(envelopes)
+    for pause in _pauses(deadline):
+        if not refused:
+            return
+        await asyncio.sleep(pause)
+        refused = await layer.deliver_async(refused)
+    log_refused(refused, deadline)
+
+
+def _pauses(deadline: float) -> Iterator[float]:
+    """Growing pauses until ``deadline`` seconds have passed."""
+    end = time.monotonic() + deadline
+    pause = 0.005
+    while time.monotonic() < end:
+        yield pause
+        pause = min(pause * 2, FLUSH_PAUSE)
+
+
+def log_refused(refused: list[Envelope], waited: float) -> None:
+    """Say once which sends were dropped, after ``waited`` seconds, because a channel was full."""
+    if refused:
+        names = ", ".join(sorted({envelope.name for envelope in refused})[:5])
+        logger.error(
+            "Dropped %d send(s): still full after %.1f s: %s. "
+            "Add workers or raise the capacity of the channel.",
+            len(refused),
+            waited,
+            names,
+        )

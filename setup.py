@@ -1,0 +1,111 @@
+"""All metadata of the distribution; pyproject.toml holds the build system and the tools."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    """The version, read and not imported: building must not need Django."""
+    source = (HERE / "channels_classic" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__(?::[^=]+)? = "([^"]+)"$', source, re.MULTILINE)
+    if found is None:
+        raise RuntimeError('channels_classic/__init__.py has no line __version__ = "..."')
+    return found[1]
+
+
+# The engine reaches into these: their minor versions are the ones that the tests ran with.
+ENGINE = [
+    "uvicorn>=0.54,<0.55",
+    "httptools>=0.9,<0.10",
+    "uvloop>=0.23,<0.24; sys_platform != 'win32' and platform_python_implementation != 'PyPy'",
+    "websockets>=17.4,<18",
+]
+ENCRYPTION = ["cryptography>=42"]
+EXAMPLE = ["Pillow>=11"]
+TEST = [
+    *ENCRYPTION,
+    *EXAMPLE,
+    "build>=1.2",
+    "docutils>=0.21",
+    "hypothesis>=6.100",
+    "pytest>=8.3",
+    "pytest-django>=4.9",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "selenium>=4.25",
+    "setuptools>=77",
+]
+DEV = [
+    *TEST,
+    "django-stubs>=5.2",
+    "import-linter>=2.11",
+    "mypy>=1.15",
+    "ruff>=0.15",
+    "tox>=4.23",
+    "twine>=6.1",
+]
+
+setup(
+    name="channels-classic",
+    version=version(),
+    description="A message bus for Django: WebSockets, tasks and HTTP as messages on channels.",
+    long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    author="channels_classic contributors",
+    license_expression="BSD-3-Clause",
+    license_files=["LICENSE"],
+    keywords=["django", "websocket", "channels", "asgi", "redis", "tasks", "worker"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Web Environment",
+        "Framework :: AsyncIO",
+        "Framework :: Django",
+        "Framework :: Django :: 5.2",
+        "Framework :: Django :: 6.0",
+        "Framework :: Django :: 6.1",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP :: HTTP Servers",
+        "Topic :: System :: Distributed Computing",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11",
+    packages=find_packages(include=["channels_classic", "channels_classic.*"]),
+    package_data={
+        "channels_classic": [
+            "py.typed",
+            "layers/lua/*.lua",
+            "static/channels_classic/*",
+            "**/templates/**/*",
+            "templates/**/*",
+        ]
+    },
+    install_requires=[
+        "asgiref>=3.8.1",
+        "click>=8.1",
+        "Django>=5.2,<7",
+        "msgpack>=1.0.8",
+        "redis[hiredis]>=5.2",
+        "supervisor>=4.3; sys_platform != 'win32'",
+        *ENGINE,
+    ],
+    extras_require={
+        "encryption": ENCRYPTION,
+        "example": EXAMPLE,
+        "test": TEST,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["channels-classic = channels_classic.cli:main"]},
+    zip_safe=False,
+)
