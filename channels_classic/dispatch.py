@@ -1,0 +1,137 @@
+"""One message through one consumer: match, run, answer, outcome."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from channels_classic.exceptions import ChannelSocketException, ConsumeLater
+from channels_classic.message import Message
+from channels_classic.outbox import Outbox, holding
+from channels_classic.signals import consumer_finished, consumer_started
+from channels_classic.utils import name_that_thing
+
+if TYPE_CHECKING:
+    from channels_classic.routing import Router
+
+logger = logging.getLogger("channels_classic.dispatch")
+
+#: So that no client waits for an answer that will not come; an answer that has begun is cut short.
+_ERROR = {
+    "status": 500,
+    "headers": [(b"Content-Type", b"text/plain")],
+    "content": b"Internal Server Error",
+}
+
+
+class Outcome(enum.Enum):
+    """What became of a message."""
+
+    DONE = "done"
+    LATER = "later"
+    FAILED = "failed"
+    UNROUTED = "unrouted"
+
+
+class Match(NamedTuple):
+    """The consumer that a message goes to, and the arguments its route captured."""
+
+    consumer: Callable[..., Any]
+    kwargs: dict[str, Any]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the consumer runs on an event loop."""
+        run = self.consumer
+        return inspect.iscoroutinefunction(run) or inspect.iscoroutinefunction(
+            getattr(run, "__call__", None)  # noqa: B004 - an object may have an async __call__
+        )
+
+
+def find(message: Message, router: Router) -> Match | None:
+    """The match of ``message``; an error in a filter or a missing route is logged: None."""
+    try:
+        matched = router.match(message)
+    except Exception:
+        logger.exception("Could not match a message on %s: dropped", message.channel_name)
+        return None
+    if matched is None:
+        logger.error(
+            "No route matches a message on %s (path %r): dropped. Routed channels: %s",
+            message.channel_name,
+            message.get("path"),
+            ", ".join(sorted(router.channels)),
+        )
+        return None
+    return Match(*matched)
+
+
+def dispatch(message: Message, router: Router, *, sender: Any = None) -> tuple[Outcome, Outbox]:
+    """Run ``message`` through its consumer; returns the outcome and the sends held back.
+
+    An error is logged, never raised. The caller flushes the sends; there are none when the
+    consumer asked to be run later, as it will send them then.
+    """
+    match = find(message, router)
+    if match is None:
+        return Outcome.UNROUTED, Outbox()
+    return run(message, match, sender=sender)
+
+
+def run(message: Message, match: Match, *, sender: Any = None) -> tuple[Outcome, Outbox]:
+    """``dispatch`` once the match is known."""
+    with holding() as outbox:
+        consumer_started.send_robust(sender=sender, environ={})
+        outcome = Outcome.DONE
+        try:
+            match.consumer(message, **match.kwargs)
+        except BaseException as error:  # not even SystemExit may end the worker
+            outcome = _settle(error, message, match, outbox)
+        finally:
+            consumer_finished.send_robust(sender=sender)
+    return outcome, outbox
+
+
+async def run_async(
+    message: Message, match: Match, *, sender: Any = None
+) -> tuple[Outcome, Outbox]:
+    """``run`` for a consumer that is a coroutine function, on its event loop."""
+    with holding() as outbox:
+        await consumer_started.asend_robust(sender=sender, environ={})
+        outcome = Outcome.DONE
+        try:
+            await match.consumer(message, **match.kwargs)
+        except Exception as error:
+            outcome = _settle(error, message, match, outbox)
+        finally:
+            await consumer_finished.asend_robust(sender=sender)
+    return outcome, outbox
+
+
+def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox) -> Outcome:
+    """What an exception of a consumer means."""
+    if isinstance(error, ConsumeLater):
+        outbox.discard()
+        return Outcome.LATER
+    if isinstance(error, ChannelSocketException):
+        try:
+            error.run(message)
+        except Exception as failure:
+            error = failure
+        else:
+            return Outcome.DONE
+    logger.error(
+        "Error in the consumer %s of a message on %s: %r",
+        name_that_thing(match.consumer),
+        message.channel_name,
+        error,
+        exc_info=error,
+    )
+    if message.channel_name == "http.request" and message.reply_channel:
+        outbox.add(
+            message.reply_channel.channel_layer.channel_layer, message["reply_channel"], _ERROR
+        )
+    return Outcome.FAILED

@@ -1,0 +1,116 @@
+"""``manage.py runworker``: take messages off the bus and run their consumers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import autoreload
+
+from channels_classic.asgi import ChannelLayerWrapper, channel_layers
+from channels_classic.conf import DEFAULT_CHANNEL_LAYER
+from channels_classic.exceptions import ChannelsError
+from channels_classic.log import setup_logger
+from channels_classic.message import Message
+from channels_classic.signals import worker_process_ready
+from channels_classic.staticfiles import StaticFilesConsumer
+from channels_classic.worker import WorkerGroup
+
+logger = logging.getLogger("channels_classic.worker")
+
+
+class Command(BaseCommand):
+    """Runs a worker until it is asked to stop."""
+
+    help = (
+        "Takes messages off the channel layer and runs their consumers and views. Start as many "
+        "as you need, on any machine. SIGTERM or Ctrl-C finishes the message in hand and ends; "
+        "a second one ends at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            metavar="ALIAS",
+            help="The channel layer, by its alias in CHANNEL_LAYERS (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--only-channels",
+            action="append",
+            metavar="GLOB",
+            help="Read only channels that match, such as 'http.*'; may be given several times.",
+        )
+        parser.add_argument(
+            "--exclude-channels",
+            action="append",
+            metavar="GLOB",
+            help="Do not read channels that match; may be given several times.",
+        )
+        parser.add_argument(
+            "--threads",
+            type=int,
+            default=1,
+            metavar="N",
+            help="Messages that are worked on at the same time (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--reload", action="store_true", help="Start again when the code changes."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["reload"]:
+            autoreload.run_with_reloader(self.work, **options)
+        else:
+            self.work(**options)
+
+    def work(self, **options: Any) -> None:
+        """Set up the worker and run it; ``CommandError`` for options that make no sense."""
+        setup_logger("channels_classic.worker", options["verbosity"])
+        if options["threads"] < 1:
+            raise CommandError(f"--threads must be at least 1, not {options['threads']}")
+        layer = layer_for_workers(options["layer"])
+        worker = WorkerGroup(
+            layer,
+            callback=_log_message if options["verbosity"] > 1 else None,
+            only_channels=options["only_channels"],
+            exclude_channels=options["exclude_channels"],
+            n_threads=options["threads"],
+        )
+        channels = worker.channels()
+        if not channels:
+            raise CommandError(
+                f"no channel is left to read: the routing has {', '.join(layer.router.channels)}"
+            )
+        worker_process_ready.send_robust(sender=worker)
+        logger.info("Worker on layer %s, %d thread(s)", layer, options["threads"])
+        logger.info("Channels: %s", ", ".join(channels))
+        worker.ready()
+        worker.run()
+
+
+def layer_for_workers(alias: str) -> ChannelLayerWrapper:
+    """The layer ``alias`` with the default routes, or the ``CommandError`` that says why not."""
+    if alias not in channel_layers:
+        known = ", ".join(channel_layers.configs) or "none"
+        raise CommandError(f"CHANNEL_LAYERS has no layer {alias!r}; it has: {known}")
+    try:
+        layer = channel_layers[alias]
+    except ChannelsError as error:
+        raise CommandError(str(error)) from error
+    if layer.local_only():
+        raise CommandError(
+            f"the layer {alias!r} ({layer.channel_layer}) cannot be shared between processes: use "
+            "channels_classic.layers.redis.RedisChannelLayer, or runserver, which has its own "
+            "workers"
+        )
+    serve_static = settings.DEBUG and apps.is_installed("django.contrib.staticfiles")
+    layer.router.check_default(StaticFilesConsumer() if serve_static else None)
+    return layer
+
+
+def _log_message(channel: str, message: Message) -> None:
+    logger.debug("%s %s", channel, message.get("path", ""))
