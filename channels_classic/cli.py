@@ -1,0 +1,208 @@
+"""The ``channels-classic`` command: parses options, then calls the functions that run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import click
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_classic import __version__
+from channels_classic.exceptions import ChannelsError
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.log import setup_logger
+from channels_classic.server.access import AccessLog
+from channels_classic.server.app import InterfaceServer
+from channels_classic.server.run import Listen, run_server
+
+logger = logging.getLogger("channels_classic.server")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="channels-classic")
+def main() -> None:
+    """A message bus for Django: HTTP and WebSockets become messages, workers answer them.
+
+    \b
+    A site runs as three kinds of process:
+      channels-classic server project.asgi:channel_layer   takes the connections
+      python manage.py runworker                           runs the consumers and views
+      redis-server                                         carries the messages
+    For development, "python manage.py runserver" is all of it in one.
+    """
+
+
+@main.command(context_settings={"show_default": True})
+@click.argument("channel_layer", metavar="MODULE:ATTRIBUTE")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="TCP port.  [default: 8000]")
+@click.option("-b", "--bind", "host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("-u", "--unix-socket", type=click.Path(), help="Listen on a UNIX socket.")
+@click.option("--fd", type=click.IntRange(0), help="Listen on an inherited descriptor.")
+@click.option("--ssl-certfile", type=click.Path(exists=True), help="Certificate chain, for TLS.")
+@click.option("--ssl-keyfile", type=click.Path(exists=True), help="Key of the certificate.")
+@click.option(
+    "-t",
+    "--http-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120,
+    help="Seconds until an answer begins, and between two parts of it.",
+)
+@click.option(
+    "--websocket-timeout",
+    type=float,
+    help="Seconds that a WebSocket lives; -1 for no limit.  [default: the layer's group_expiry]",
+)
+@click.option(
+    "--websocket-connect-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=5,
+    help="Seconds in which a consumer must accept a WebSocket.",
+)
+@click.option(
+    "--ping-interval", type=click.FloatRange(0), default=20, help="Seconds between pings; 0: none."
+)
+@click.option(
+    "--ping-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    help="Seconds in which a ping must be answered.",
+)
+@click.option(
+    "--ws-protocol",
+    "ws_protocols",
+    multiple=True,
+    metavar="NAME",
+    help="A subprotocol to accept; may be given several times.",
+)
+@click.option("--root-path", default="", help="Where the site is mounted (SCRIPT_NAME).")
+@click.option(
+    "--proxy-headers",
+    "trusted_proxies",
+    metavar="PEERS",
+    default="",
+    help="Believe X-Forwarded-For and -Proto from these peers: addresses or networks, by commas.",
+)
+@click.option(
+    "--access-log", metavar="FILE", help="Append the access log to FILE; - is standard output."
+)
+@click.option(
+    "-v",
+    "--verbosity",
+    type=click.IntRange(0, 2),
+    default=1,
+    help="0: warnings; 1: information, and the access log; 2: debugging.",
+)
+def server(channel_layer: str, **options: Any) -> None:
+    """Run the interface server for the channel layer at MODULE:ATTRIBUTE.
+
+    MODULE:ATTRIBUTE is a channel layer, or an InterfaceServer, as in project.asgi:channel_layer.
+    Give a port, an address, a UNIX socket or a descriptor, or several of them.
+
+    SIGTERM or Ctrl-C finishes the requests in flight and closes the sockets with code 1012; a
+    second one ends at once.
+    """
+    setup_logger("channels_classic.server", options["verbosity"])
+    application = _application(channel_layer, options)
+    listen = _listen(options)
+    with _access_log(options) as stream:
+        if stream is not None:
+            application.use(action_logger=AccessLog(stream))
+        try:
+            run_server(application, listen, on_ready=lambda at: _banner(at, application))
+        except ChannelsError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _application(path: str, options: dict[str, Any]) -> InterfaceServer:
+    target = _load(path)
+    settings = {
+        name: options[name]
+        for name in ("http_timeout", "websocket_connect_timeout", "ws_protocols", "root_path")
+    }
+    lifetime = options["websocket_timeout"]
+    layer = target.channel_layer if isinstance(target, InterfaceServer) else target
+    if not lifetime:
+        lifetime = layer.group_expiry
+    settings["websocket_timeout"] = None if lifetime < 0 else lifetime
+    try:
+        return InterfaceServer(layer, **settings)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _load(path: str) -> Any:
+    """The channel layer or application at ``path``, or one line that says what is wrong."""
+    module_name, _, attributes = path.partition(":")
+    if not module_name or not attributes:
+        raise click.UsageError(
+            f"{path!r} is not of the form MODULE:ATTRIBUTE, as in project.asgi:channel_layer"
+        )
+    sys.path.insert(0, os.getcwd())
+    try:
+        target: Any = importlib.import_module(module_name)
+    except (ImportError, ImproperlyConfigured, ChannelsError) as error:
+        raise click.ClickException(f"cannot import {module_name}: {error}") from error
+    for name in attributes.split("."):
+        if not hasattr(target, name):
+            raise click.ClickException(f"{module_name} has no {attributes!r}: {name!r} is missing")
+        target = getattr(target, name)
+    wrapped = getattr(target, "channel_layer", target)
+    if isinstance(target, InterfaceServer) or isinstance(wrapped, BaseChannelLayer):
+        return target if isinstance(target, InterfaceServer) else wrapped
+    raise click.ClickException(
+        f"{path} is a {type(target).__name__}, not a channel layer: "
+        "in asgi.py write channel_layer = get_channel_layer()"
+    )
+
+
+def _listen(options: dict[str, Any]) -> Listen:
+    """Nothing given: 127.0.0.1:8000; half of an address: the default for the other half."""
+    host, port = options["host"], options["port"]
+    elsewhere = options["unix_socket"] is not None or options["fd"] is not None
+    if port is None and (host is not None or not elsewhere):
+        port = 8000
+    return Listen(
+        host=host or "127.0.0.1",
+        port=port,
+        ping_interval=options["ping_interval"],
+        **{
+            name: options[name]
+            for name in (
+                *("unix_socket", "fd", "ssl_certfile", "ssl_keyfile"),
+                *("ping_timeout", "trusted_proxies"),
+            )
+        },
+    )
+
+
+@contextlib.contextmanager
+def _access_log(options: dict[str, Any]) -> Iterator[TextIO | None]:
+    path = options["access_log"]
+    if path is None and options["verbosity"] == 0:
+        yield None
+    elif path in (None, "-"):
+        yield sys.stdout
+    else:
+        try:
+            stream = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
+        with stream:
+            yield stream
+
+
+def _banner(addresses: list[str], application: InterfaceServer) -> None:
+    logger.info("Interface server %s, process %d", __version__, os.getpid())
+    logger.info("Channel layer: %s", application.channel_layer)
+    for address in addresses:
+        logger.info("Listening on %s", address)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""ReplyListener: one reader per process, to each connection's own queue."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol
+
+from channels_classic.backoff import Backoff
+from channels_classic.exceptions import LayerUnavailable
+
+if TYPE_CHECKING:
+    from channels_classic.layers.base import Arrival, BaseChannelLayer
+
+logger = logging.getLogger("channels_classic.server")
+
+
+class Connection(Protocol):
+    """What answers are delivered to."""
+
+    def deliver(self, content: dict[str, Any], *, direct: bool) -> None:
+        """Take one answer, without waiting; ``direct`` ones are to be reported ``drained``."""
+
+
+class ReplyListener:
+    """Reads what comes for this process and hands it to the connections, by their local names."""
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self._layer = layer
+        self.process = f"server.reply.{secrets.token_hex(6)}!"
+        self._inbox = layer.inbox(self.process)
+        self._connections: dict[str, Connection] = {}
+        self._numbers = itertools.count(1)
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self, connection: Connection) -> str:
+        """The reply channel of a new connection."""
+        local = f"{next(self._numbers):x}"
+        self._connections[local] = connection
+        if self._task is None:
+            self.start()
+        return self.process + local
+
+    def drained(self, reply_channel: str) -> None:
+        """One direct answer has reached the client."""
+        self._inbox.drained(reply_channel[len(self.process) :])
+
+    def close(self, reply_channel: str) -> None:
+        """The connection is over: it leaves its groups, and later answers are dropped."""
+        local = reply_channel[len(self.process) :]
+        del self._connections[local]
+        self._inbox.forget(local)
+
+    def start(self) -> None:
+        """Begin to read."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="reply listener")
+
+    async def stop(self) -> None:
+        """Stop reading, and take the process off the bus."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        try:
+            await self._inbox.close()
+            await self._layer.close_async()
+        except LayerUnavailable as error:
+            logger.warning("Could not leave the channel layer: %s", error)
+
+    async def _run(self) -> None:
+        backoff = Backoff(logger, "No answers reach this server")
+        while True:
+            try:
+                arrivals = await self._inbox.read()
+                backoff.worked()
+                for arrival in arrivals:
+                    self._deliver(arrival)
+            except LayerUnavailable as error:
+                await asyncio.sleep(backoff.failed(error))
+            except Exception:  # a mistake of ours or of a layer's must not silence the server
+                logger.exception("Error while reading answers")
+                await asyncio.sleep(1)
+
+    def _deliver(self, arrival: Arrival) -> None:
+        for local in arrival.locals:
+            connection = self._connections.get(local)
+            if connection is not None:
+                connection.deliver(arrival.content, direct=arrival.direct)
+            else:
+                self._late(local, arrival)
+
+    def _late(self, local: str, arrival: Arrival) -> None:
+        """The client has gone; whoever streams to it is to notice."""
+        self._inbox.forget(local)
+        if arrival.direct and arrival.content.get("more_content"):
+            self._inbox.refuse(local)

@@ -1,0 +1,202 @@
+"""Pure translation: ASGI scopes and events to message content, and back (ASGI 3.0, HTTP and WS)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from channels_classic.utils import check_close_code
+
+Content = dict[str, Any]
+Event = dict[str, Any]
+Scope = Mapping[str, Any]
+
+_SOCKET_KEYS = frozenset({"text", "bytes", "close", "accept"})
+_RESPONSE_KEYS = frozenset({"status", "status_text", "headers", "content", "more_content"})
+
+
+class BadReply(ValueError):
+    """A consumer answered something that cannot be sent to the client."""
+
+
+# From the client -------------------------------------------------------------------------
+
+
+def http_request(
+    scope: Scope,
+    *,
+    reply_channel: str,
+    root_path: str,
+    body: bytes = b"",
+    body_channel: str | None = None,
+) -> Content:
+    """The ``http.request`` message; ``body_channel`` carries what follows ``body``."""
+    content: Content = {
+        "reply_channel": reply_channel,
+        "http_version": scope.get("http_version", "1.1"),
+        "method": scope["method"],
+        **_common(scope, root_path, "http"),
+        "body": body,
+    }
+    if body_channel is not None:
+        content["body_channel"] = body_channel
+    return content
+
+
+def http_disconnect(scope: Scope, *, reply_channel: str) -> Content:
+    """The ``http.disconnect`` message: the client left before the answer was complete."""
+    return {"reply_channel": reply_channel, "path": scope["path"]}
+
+
+def websocket_connect(scope: Scope, *, reply_channel: str, root_path: str) -> Content:
+    """The ``websocket.connect`` message, which must be answered to open the socket."""
+    return {"reply_channel": reply_channel, **_common(scope, root_path, "ws"), "order": 0}
+
+
+def websocket_receive(event: Event, *, reply_channel: str, path: str, order: int) -> Content:
+    """The ``websocket.receive`` message for one incoming frame."""
+    frame = {key: event[key] for key in ("text", "bytes") if event.get(key) is not None}
+    return {"reply_channel": reply_channel, "path": path, "order": order, **frame}
+
+
+def websocket_disconnect(code: int | None, *, reply_channel: str, path: str, order: int) -> Content:
+    """The ``websocket.disconnect`` message; 1005, "no code was given", is None on the bus."""
+    return {
+        "reply_channel": reply_channel,
+        "code": None if code == 1005 else code,
+        "path": path,
+        "order": order,
+    }
+
+
+def _common(scope: Scope, root_path: str, default_scheme: str) -> Content:
+    return {
+        "scheme": scope.get("scheme") or default_scheme,
+        "path": scope["path"],
+        "query_string": scope.get("query_string", b""),
+        "root_path": root_path or scope.get("root_path", ""),
+        # A name with "_" could pass for the same name with "-" in Django's META.
+        "headers": [pair for pair in scope["headers"] if b"_" not in pair[0]],
+        "client": scope.get("client"),
+        "server": scope.get("server"),
+    }
+
+
+# To the client ---------------------------------------------------------------------------
+
+
+def http_events(content: Content, *, started: bool) -> list[Event]:
+    """The ASGI events of one part of a response, or ``BadReply``."""
+    if unknown := content.keys() - _RESPONSE_KEYS:
+        raise BadReply(f"a response has no key {', '.join(map(repr, sorted(unknown)))}")
+    if started == ("status" in content):
+        raise BadReply(
+            "a response has one status, in its first message: this one "
+            + ("comes later and has one" if started else "is the first and has none")
+        )
+    body = content.get("content") or b""
+    if not isinstance(body, bytes):
+        raise BadReply(f"the content of a response is bytes, not {type(body).__name__}")
+    more = bool(content.get("more_content", False))
+    events: list[Event] = [{"type": "http.response.body", "body": body, "more_body": more}]
+    if not started:
+        events.insert(0, _response_start(content))
+    return events
+
+
+def _response_start(content: Content) -> Event:
+    status = content["status"]
+    if not isinstance(status, int) or not 200 <= status <= 999:
+        raise BadReply(f"{status!r} is not the status of a final response")
+    headers = [_header(pair) for pair in content.get("headers") or ()]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _header(pair: Any) -> tuple[bytes, bytes]:
+    """One header, lower-case as ASGI wants it; text is tolerated, line breaks never are."""
+    try:
+        name, value = (_latin(part) for part in pair)
+    except (TypeError, ValueError, UnicodeEncodeError):
+        raise BadReply(f"{pair!r:.100} is not a pair of header name and value") from None
+    if not name or any(byte in b"\r\n\0" for byte in name + value):
+        raise BadReply(f"the header {name!r:.100} has a line break in it, or no name")
+    return name.lower(), value
+
+
+def _latin(part: str | bytes) -> bytes:
+    return part.encode("latin-1") if isinstance(part, str) else bytes(part)
+
+
+def websocket_events(
+    content: Content, *, accepted: bool, subprotocol: str | None = None
+) -> list[Event]:
+    """The ASGI events of one reply to a WebSocket, or ``BadReply``.
+
+    While the handshake is under way, ``accept`` or data opens the socket and ``close`` refuses it.
+    """
+    frame = _frame(content)
+    close = content.get("close")
+    events: list[Event] = []
+    if not accepted:
+        accept = content.get("accept")
+        if accept is False or (not accept and not frame):
+            refused = accept is False or close
+            return [{"type": "websocket.close", "code": 1000}] if refused else []
+        events.append({"type": "websocket.accept", "subprotocol": subprotocol})
+    events += frame
+    if close:
+        events.append({"type": "websocket.close", "code": _close_code(close)})
+    return events
+
+
+def _frame(content: Content) -> list[Event]:
+    if unknown := content.keys() - _SOCKET_KEYS:
+        raise BadReply(
+            f"a reply to a WebSocket has no key {', '.join(map(repr, sorted(unknown)))}: "
+            "use text, bytes, close and accept"
+        )
+    text, data = content.get("text"), content.get("bytes")
+    if text and data:
+        raise BadReply("a reply to a WebSocket has text or bytes, not both")
+    if text is not None and not data:
+        if not isinstance(text, str):
+            raise BadReply(f"text must be a str, not {type(text).__name__}")
+        return [{"type": "websocket.send", "text": text}]
+    if data is not None:
+        if not isinstance(data, bytes):
+            raise BadReply(f"bytes must be bytes, not {type(data).__name__}")
+        return [{"type": "websocket.send", "bytes": data}]
+    return []
+
+
+def _close_code(close: Any) -> int:
+    try:
+        return 1000 if close is True else check_close_code(close)
+    except (TypeError, ValueError) as error:
+        raise BadReply(str(error)) from None
+
+
+def choose_subprotocol(offered: Iterable[str], known: Sequence[str]) -> str | None:
+    """The first of the client's offers that the server knows."""
+    return next((each for each in offered if each in known), None)
+
+
+def error_events(
+    status: int, title: str, text: str, *, retry_after: int | None = None
+) -> list[Event]:
+    """A small page of the server's own, for what goes wrong outside the application."""
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{status} {escape(title)}</title>"
+        f"<h1>{escape(title)}</h1><p>{escape(text)}</p></html>"
+    ).encode()
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-length", str(len(page)).encode()),
+    ]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    return [
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": page, "more_body": False},
+    ]

@@ -1,0 +1,257 @@
+"""WebsocketConnection: one socket, from handshake to close."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels_classic.server import translate
+from channels_classic.server.bus import Bus
+
+if TYPE_CHECKING:
+    from channels_classic.server.http import Receive, Send
+    from channels_classic.server.options import ServerOptions
+
+logger = logging.getLogger("channels_classic.server")
+
+#: How long the message that a socket has closed waits for room on the bus, in seconds.
+_LAST_WAIT = 30.0
+
+
+class WebsocketConnection:
+    """Sends what the client says to the bus, and what the bus says to the client."""
+
+    def __init__(
+        self,
+        scope: translate.Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        bus: Bus,
+        options: ServerOptions,
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._bus = bus
+        self._options = options
+        self._reply_channel = ""
+        self._order = 0
+        self._accepted = False
+        self._closed = False
+        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending: deque[tuple[dict[str, Any], bool]] = deque()
+        self._pending_bytes = 0
+        self._writing: asyncio.Task[None] | None = None
+        self._incoming: asyncio.Future[dict[str, Any]] | None = None
+        self._lifetime: asyncio.TimerHandle | None = None
+
+    # From the bus ---------------------------------------------------------------------
+
+    def deliver(self, content: dict[str, Any], *, direct: bool) -> None:
+        """Queue one reply; a client that lets too much pile up is closed with 1013."""
+        if self._closed:
+            return
+        self._pending.append((content, direct))
+        self._pending_bytes += _size(content)
+        options = self._options
+        if (
+            len(self._pending) > options.max_pending
+            or self._pending_bytes > options.max_pending_bytes
+        ) and self._writing is not None:
+            self._overflow()
+        elif self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+
+    def _overflow(self) -> None:
+        logger.warning(
+            "Closed a WebSocket on %s that does not read: %d messages (%d bytes) waited",
+            self._scope["path"],
+            len(self._pending),
+            self._pending_bytes,
+        )
+        self._pending.clear()
+        self._pending_bytes = 0
+        if self._writing is not None:
+            self._writing.cancel()
+        self._writing = asyncio.create_task(self._close(1013))
+
+    async def _write(self) -> None:
+        while self._pending and not self._closed:
+            content, direct = self._pending.popleft()
+            self._pending_bytes -= _size(content)
+            await self._reply(content)
+            if direct:
+                self._bus.replies.drained(self._reply_channel)
+
+    async def _reply(self, content: dict[str, Any]) -> None:
+        try:
+            events = translate.websocket_events(
+                content, accepted=self._accepted, subprotocol=self._subprotocol()
+            )
+        except translate.BadReply as error:
+            logger.error("Bad reply to the WebSocket on %s: %s", self._scope["path"], error)
+            return await self._close(1011)
+        for event in events:
+            if self._closed:
+                return None
+            await self._pass_on(event)
+        return None
+
+    async def _pass_on(self, event: dict[str, Any]) -> None:
+        kind = event["type"]
+        if kind == "websocket.close":
+            self._closed = True
+        elif kind == "websocket.accept":
+            self._accepted = True
+        await self._try_send(event)
+        if kind != "websocket.send" and not self._answered.done():
+            self._answered.set_result(None)
+
+    async def _close(self, code: int) -> None:
+        if not self._closed:
+            await self._pass_on({"type": "websocket.close", "code": code})
+
+    async def _try_send(self, event: dict[str, Any]) -> None:
+        try:
+            await self._send(event)
+        except (OSError, RuntimeError) as error:  # what engines raise when the client has gone
+            self._closed = True
+            logger.debug("Could not send to a WebSocket: %r", error)
+
+    def _subprotocol(self) -> str | None:
+        offered = self._scope.get("subprotocols") or ()
+        return translate.choose_subprotocol(offered, self._options.ws_protocols)
+
+    # From the client ------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the socket; when this returns, it is closed and the consumers have been told."""
+        await self._receive()  # the connect event; the scope says all there is to know
+        self._reply_channel = self._bus.replies.open(self)
+        self._log("connecting")
+        try:
+            accepted = await self._handshake()
+            self._log("connected" if accepted else "rejected")
+            code = await self._read() if accepted else None
+        finally:
+            self._closed = True
+            for ending in (self._lifetime, self._writing, self._incoming):
+                if ending is not None:
+                    ending.cancel()
+            self._bus.replies.close(self._reply_channel)
+        if accepted:
+            self._log("disconnected")
+            await self._tell_the_end(code)
+
+    async def _handshake(self) -> bool:
+        """Whether a consumer has accepted the socket."""
+        if not await self._bus.has_worker("websocket.connect"):
+            await self._refuse(503, "No worker is running to serve this socket.")
+            return False
+        content = translate.websocket_connect(
+            self._scope, reply_channel=self._reply_channel, root_path=self._options.root_path
+        )
+        try:
+            await self._bus.send("websocket.connect", content, wait=self._options.full_wait)
+        except (ChannelFull, LayerUnavailable, MessageTooLarge) as error:
+            logger.warning("Refused a WebSocket on %s: %s", self._scope["path"], error)
+            await self._refuse(503, "The server is busy.")
+            return False
+        return await self._await_answer()
+
+    async def _await_answer(self) -> bool:
+        self._incoming = asyncio.ensure_future(self._receive())
+        waited = self._options.websocket_connect_timeout
+        answered_or_left: list[asyncio.Future[Any]] = [self._answered, self._incoming]
+        await asyncio.wait(answered_or_left, timeout=waited, return_when=asyncio.FIRST_COMPLETED)
+        if not self._answered.done() and not self._incoming.done():
+            logger.error(
+                "No consumer of websocket.connect answered the WebSocket on %s within %g s: "
+                'refused. A connect consumer must send {"accept": True}.',
+                self._scope["path"],
+                waited,
+            )
+            await self._close(1000)
+        return self._accepted
+
+    async def _refuse(self, status: int, text: str) -> None:
+        """Answer the handshake with a page where the engine can, else with its plain 403."""
+        self._closed = True
+        if "websocket.http.response" not in (self._scope.get("extensions") or {}):
+            return await self._try_send({"type": "websocket.close", "code": 1013})
+        for event in translate.error_events(status, "Service unavailable", text, retry_after=1):
+            await self._try_send({**event, "type": f"websocket.{event['type']}"})
+        return None
+
+    async def _read(self) -> int | None:
+        """Pass frames on until the socket closes; returns the close code.
+
+        A frame that finds no room on the bus is kept and the client not read from, so that it
+        waits instead of losing messages.
+        """
+        if self._options.websocket_timeout is not None:
+            self._lifetime = asyncio.get_running_loop().call_later(
+                self._options.websocket_timeout, self._end_of_life
+            )
+        while True:
+            event = await self._next_event()
+            if event["type"] == "websocket.disconnect":
+                return _close_code(event)
+            self._order += 1
+            content = translate.websocket_receive(
+                event,
+                reply_channel=self._reply_channel,
+                path=self._scope["path"],
+                order=self._order,
+            )
+            try:
+                await self._bus.send("websocket.receive", content, wait=None)
+            except MessageTooLarge:
+                await self._close(1009)
+            except LayerUnavailable as error:
+                logger.error("A WebSocket message may be lost: %s", error)
+
+    async def _next_event(self) -> dict[str, Any]:
+        """What the client does next; the handshake may have begun to wait for it already."""
+        if self._incoming is None:
+            return await self._receive()
+        incoming, self._incoming = self._incoming, None
+        return await incoming
+
+    async def _tell_the_end(self, code: int | None) -> None:
+        content = translate.websocket_disconnect(
+            code,
+            reply_channel=self._reply_channel,
+            path=self._scope["path"],
+            order=self._order + 1,
+        )
+        await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT)
+
+    def _end_of_life(self) -> None:
+        self._writing = asyncio.create_task(self._close(1000))
+
+    def _log(self, action: str) -> None:
+        if self._options.action_logger is not None:
+            client = self._scope.get("client")
+            details = {
+                "path": self._scope["path"],
+                "client": f"{client[0]}:{client[1]}" if client else None,
+            }
+            self._options.action_logger("websocket", action, details)
+
+
+def _close_code(event: dict[str, Any]) -> int | None:
+    """The code of the close frame, or 1006 when there was none.
+
+    The default engine reports 1005, "a frame without a code", for both; a frame has a reason.
+    """
+    code: int | None = event.get("code")
+    return 1006 if code == 1005 and "reason" not in event else code
+
+
+def _size(content: dict[str, Any]) -> int:
+    return len(content.get("text") or content.get("bytes") or ())
