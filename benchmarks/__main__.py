@@ -1,0 +1,158 @@
+"""``python -m benchmarks``: run all works with all contestants, interleaved, and report."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import click
+
+from benchmarks import http_load
+from benchmarks.contestants import CONTESTANTS, Server, Site
+from benchmarks.processes import DidNotStart, settle
+from benchmarks.report import Results, as_json, table
+from benchmarks.works import QUICK, SECTIONS, WORKS, Scale, Work
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def names(_: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+    """The names in ``value``, which commas separate; raises for one that nothing has."""
+    known = {"only": SECTIONS, "contestants": tuple(CONTESTANTS)}[str(option.name)]
+    found = tuple(filter(None, value.split(",")))
+    if unknown := [each for each in found if each not in known]:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(known)}")
+    return found
+
+
+class Run:
+    """One run of the benchmarks: the servers that are up, and what was found so far."""
+
+    def __init__(self, scale: Scale, rounds: int, only: tuple[str, ...], who: tuple[str, ...]):
+        self.scale, self.rounds, self.who = scale, rounds, who
+        self.works = [work for work in WORKS if work.section in only]
+        self.results = Results(scale, rounds)
+        self._sites: dict[str, Site] = {}
+
+    def __call__(self) -> Results:
+        """Each section with its own servers, so that idle ones stay few."""
+        for section in SECTIONS:
+            works = [work for work in self.works if work.section == section]
+            if works:
+                with ExitStack() as servers:
+                    self._start(works, servers)
+                    for number in range(self.rounds):
+                        for work in works:
+                            self._round(number, work)
+        return self.results
+
+    def _start(self, works: list[Work], servers: ExitStack) -> None:
+        self._sites = {}
+        for work in works:
+            for name in self._in(work):
+                server = CONTESTANTS[name].server
+                if server.name not in self._sites:
+                    tell(f"starting {server.name}")
+                    self._sites[server.name] = servers.enter_context(server.running())
+
+    def _round(self, number: int, work: Work) -> None:
+        """All contestants, one after the other; each round another one begins."""
+        contestants = self._in(work)
+        turn = number % max(len(contestants), 1)
+        for name in contestants[turn:] + contestants[:turn]:
+            tell(f"round {number + 1}/{self.rounds}: {work.metrics[0].key}: {name}")
+            try:
+                self._measure(name, work)
+            except (OSError, RuntimeError, TimeoutError, DidNotStart) as error:
+                self.results.fail(name, work.metrics[0].key, error)
+
+    def _measure(self, name: str, work: Work) -> None:
+        contestant = CONTESTANTS[name]
+        server: Server = contestant.server
+        with ExitStack() as stack:
+            site = self._sites[server.name]
+            if work.fresh:
+                site = stack.enter_context(server.running())
+            settle(site.pid)
+            self.results.add(name, work.run(contestant, site, self.scale))
+
+    def _in(self, work: Work) -> list[str]:
+        return [name for name in work.contestants if name in self.who]
+
+
+def tell(text: str) -> None:
+    """Say on stderr what is going on."""
+    click.echo(text, err=True)
+
+
+def stop(number: int, _: object) -> None:
+    """End the run; cleaning up takes a moment, which a second signal must not cut short."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    tell("stopping what was started")
+    sys.exit(128 + number)
+
+
+def prepare() -> None:
+    """Many sockets allowed; Ctrl-C and SIGTERM end the run with everything cleaned up."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+    if problem := http_load.missing():
+        raise click.ClickException(problem)
+
+
+@click.command(context_settings={"max_content_width": 100})
+@click.option(
+    "--only",
+    callback=names,
+    default=",".join(SECTIONS),
+    help=f"Some of {','.join(SECTIONS)}.",
+)
+@click.option(
+    "--contestants",
+    callback=names,
+    default=",".join(CONTESTANTS),
+    help=f"Some of {','.join(CONTESTANTS)}.",
+)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--quick", is_flag=True, help="One round of short works: a smoke test, not a figure.")
+@click.option("--json", "file", type=click.File("w"), help="Write all rounds to this file, too.")
+def main(
+    only: tuple[str, ...], contestants: tuple[str, ...], rounds: int, quick: bool, file: IO[str]
+) -> None:
+    """Measure this project side by side with the alternatives.
+
+    Every contestant is started by this command on free ports with a Redis of its own, does the same
+    work in turn with the others, and is ended. Every answer is checked. The table shows medians
+    of all rounds, the ratios of ours (with 1 and with 2 workers) to theirs, and whether
+    each reaches its target. All of it takes about ten minutes.
+
+    \b
+    python -m benchmarks                                  everything
+    python -m benchmarks --only echo --rounds 5           WebSockets only, more rounds
+    python -m benchmarks --only http --contestants ours2,gunicorn
+    python -m benchmarks --quick                          does it all still run?
+
+    The exit status is 1 when an answer was wrong or a work could not be done; missed targets
+    do not change it. Run it on a machine that does nothing else.
+    """
+    prepare()
+    try:
+        results = Run(QUICK if quick else Scale(), 1 if quick else rounds, only, contestants)()
+    except DidNotStart as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("\n".join(table(results)))
+    if file:
+        json.dump(as_json(results), file, indent=1)
+    sys.exit(0 if results.verified else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name=f"python -m {Path(__file__).parent.name}")

@@ -1,0 +1,299 @@
+"""The example site in a real browser: the pages, the echo, and thumbnails that arrive by socket."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from PIL import Image, ImageDraw
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.acceptance.processes import Process, free_port, wait_until
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT / "tests" / "artefacts"
+PHONE_WIDTH = 390
+SIZES = ["small", "medium", "large"]
+OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+class Site(NamedTuple):
+    url: str
+    server: Process
+
+
+class Page:
+    """A browser on one site, in the words of the person who uses it."""
+
+    def __init__(self, driver: webdriver.Chrome, site: Site) -> None:
+        self.driver = driver
+        self.site = site
+
+    def visit(self, path: str) -> None:
+        self.driver.get(self.site.url + path)
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.find(selector).text
+
+    def wait_for_text(self, selector: str, text: str) -> None:
+        def shown() -> bool:
+            with contextlib.suppress(StaleElementReferenceException):  # the page is being left
+                return any(text in element.text for element in self.all(selector))
+            return False
+
+        wait_until(shown, 15, f"{text!r} in {selector}")
+
+    def say(self, text: str) -> None:
+        self.find("#text").send_keys(text + Keys.ENTER)
+
+    def upload(self, file: Path) -> None:
+        self.visit("/thumbnails/")
+        self.find("#photo").send_keys(str(file))
+        self.find("#send").click()
+
+    def shown_sizes(self) -> dict[str, list[int]]:
+        """Each thumbnail that has arrived and decoded, with its natural width and height."""
+        found: dict[str, list[int]] = self.driver.execute_script(
+            """
+            const images = [...document.querySelectorAll("[data-size] img")];
+            const loaded = images.filter((image) => image.complete && image.naturalWidth);
+            return Object.fromEntries(loaded.map((image) => [
+                image.closest("[data-size]").dataset.size,
+                [image.naturalWidth, image.naturalHeight],
+            ]));
+            """
+        )
+        return found
+
+    def resize(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def screenshot(self, name: str) -> None:
+        ARTEFACTS.mkdir(exist_ok=True)
+        (ARTEFACTS / ".gitignore").write_text("*\n")
+        self.driver.save_screenshot(str(ARTEFACTS / f"{name}.png"))
+
+    def complaints(self) -> list[str]:
+        """What went wrong, as the console tells it; reading empties the log."""
+        entries = self.driver.get_log("browser")
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+    def sideways_scroll(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        script = "return document.documentElement.scrollWidth - window.innerWidth"
+        return int(self.driver.execute_script(script))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site by ``runserver`` on the memory layer, with a database of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": "", "DEBUG": "1"}
+    manage = [sys.executable, str(ROOT / "workers" / "manage.py")]
+    with Process([*manage, "migrate"], log=folder / "migrate.log", env=env) as migration:
+        assert migration.wait(60) == 0, migration.report()
+    port = free_port()
+    command = [*manage, "runserver", "--noreload", f"127.0.0.1:{port}"]
+    with Process(command, log=folder / "runserver.log", env=env) as server:
+        server.wait_for_port(port, 30)
+        yield Site(f"http://127.0.0.1:{port}", server)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in [*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    still = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", still)  # screenshots show the end state
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(driver: webdriver.Chrome, site: Site) -> Iterator[Page]:
+    """A page of ordinary width; its console must be clean and the server's log without errors."""
+    page = Page(driver, site)
+    page.resize(1280, 900)
+    page.complaints()
+    seen = len(site.server.output())
+    yield page
+    assert page.complaints() == []
+    assert "Traceback" not in site.server.output()[seen:]
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sky, a sun and grainy hills, stored as a camera held upright does: turned, with a note."""
+    width, height = 1200, 1600
+    dusk, dawn = ((64, 112, 176), (250, 208, 160))
+    shade = Image.linear_gradient("L").resize((width, height))
+    sky = [Image.new("RGB", (width, height), colour) for colour in (dawn, dusk)]
+    image = Image.composite(*sky, shade)
+    sun = Image.radial_gradient("L").resize((420, 420)).point(lambda v: max(0, 255 - 2 * v))
+    image.paste((255, 246, 224), (640, 560), sun)
+    draw = ImageDraw.Draw(image)
+    for top, bend, colour in [
+        (1000, 190, (112, 128, 152)),
+        (1180, 140, (72, 100, 112)),
+        (1370, 110, (36, 62, 64)),
+    ]:
+        ridge = [(x, top + 70 * math.sin(x / bend + top)) for x in range(0, width + 10, 10)]
+        draw.polygon([*ridge, (width, height), (0, height)], fill=colour)
+    grain = Image.effect_noise((width, height), 40).convert("RGB")
+    upright = Image.blend(image, grain, 0.07)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to the right to see it upright
+    file = tmp_path_factory.mktemp("camera") / "holiday.jpg"
+    upright.rotate(90, expand=True).save(file, "JPEG", quality=92, exif=exif)
+    return file
+
+
+def test_the_start_page_names_the_layer_and_leads_to_each_app(page):
+    page.visit("/")
+    page.screenshot("start")
+    assert page.text("#layer") == "InMemoryChannelLayer"
+    for path in ["/echo/", "/thumbnails/"]:
+        page.visit("/")
+        page.find(f"main a[href='{path}']").click()
+        wait_until(lambda path=path: page.driver.current_url == page.site.url + path, 10, path)
+
+
+def test_the_echo_answers_what_is_typed_in_order(page):
+    page.visit("/echo/")
+    page.wait_for_text("#state", "Connected")
+    page.say("hello world")
+    page.wait_for_text("#log", "You said: hello world")
+    for number in range(20):
+        page.say(f"number {number}")
+    page.wait_for_text("#log", "You said: number 19")
+    answers = [line.text.splitlines()[0] for line in page.all("#log .answer")]
+    assert answers == ["You said: hello world", *(f"You said: number {n}" for n in range(20))]
+    page.screenshot("echo")
+
+
+def test_the_echo_shows_markup_as_the_text_it_is(page):
+    page.visit("/echo/")
+    page.wait_for_text("#state", "Connected")
+    page.say('<b>ünïcode</b> & "quotes" ✓')
+    page.wait_for_text("#log", 'You said: <b>ünïcode</b> & "quotes" ✓')
+
+
+def test_a_photograph_becomes_three_upright_thumbnails_without_a_reload(page, photograph):
+    page.upload(photograph)
+    page.driver.execute_script("window.sameDocument = true")
+    wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
+    assert page.shown_sizes() == {"small": [120, 160], "medium": [360, 480], "large": [900, 1200]}
+    page.wait_for_text("#status", "All three sizes are ready.")
+    assert page.driver.execute_script("return window.sameDocument")
+    page.screenshot("thumbnails")
+
+
+def test_the_page_of_a_finished_photograph_shows_it_again(page, photograph):
+    page.upload(photograph)
+    wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
+    page.driver.refresh()
+    wait_until(lambda: sorted(page.shown_sizes()) == sorted(SIZES), 10, "the same after a reload")
+    assert page.text("#status") == "All three sizes are ready."
+
+
+def test_a_text_file_renamed_is_refused_with_a_clear_message(page, tmp_path):
+    file = tmp_path / "holiday.jpg"
+    file.write_text("Dear diary\n" * 100)
+    page.upload(file)
+    page.wait_for_text("#problem", "This file is not a picture we can read.")
+    assert page.shown_sizes() == {}
+    assert page.text("#status") == ""
+    page.screenshot("not-a-picture")
+
+
+def test_a_photograph_cut_off_is_refused_with_a_clear_message(page, photograph, tmp_path):
+    file = tmp_path / "half.jpg"
+    file.write_bytes(photograph.read_bytes()[: photograph.stat().st_size // 2])
+    page.upload(file)
+    page.wait_for_text("#problem", "The picture is damaged")
+
+
+def test_a_file_too_large_is_refused_before_it_travels(page, tmp_path):
+    file = tmp_path / "huge.jpg"
+    with file.open("wb") as huge:
+        huge.truncate(11 * 1024 * 1024)
+    page.upload(file)
+    page.wait_for_text("#problem", "the limit is 10.0 MB")
+    assert page.driver.current_url == page.site.url + "/thumbnails/"
+
+
+def test_sending_nothing_is_answered_with_a_clear_message(page):
+    page.visit("/thumbnails/")
+    page.find("#send").click()
+    page.wait_for_text("#problem", "Choose a photograph first.")
+    page.screenshot("nothing-chosen")
+
+
+def test_no_page_scrolls_sideways_on_a_phone(page, photograph):
+    page.resize(PHONE_WIDTH, 844)
+    for name, path in [("start", "/"), ("echo", "/echo/"), ("upload", "/thumbnails/")]:
+        page.visit(path)
+        page.screenshot(f"phone-{name}")
+        assert page.sideways_scroll() <= 0, path
+    page.upload(photograph)
+    wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
+    page.screenshot("phone-thumbnails")
+    assert page.sideways_scroll() <= 0
+
+
+def test_the_echo_can_be_reached_and_used_by_keyboard_alone(page):
+    page.visit("/")
+    for _ in range(20):
+        page.driver.switch_to.active_element.send_keys(Keys.TAB)
+        if page.driver.switch_to.active_element.get_attribute("href") == page.site.url + "/echo/":
+            break
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    wait_until(lambda: page.driver.current_url.endswith("/echo/"), 10, "the echo's page")
+    page.wait_for_text("#state", "Connected")
+    page.driver.switch_to.active_element.send_keys("by keyboard" + Keys.ENTER)
+    page.wait_for_text("#log", "You said: by keyboard")
+
+
+def test_the_echo_comes_back_by_itself_after_the_server_was_away(page):
+    page.visit("/echo/")
+    page.wait_for_text("#state", "Connected")
+    page.site.server.terminate()
+    page.wait_for_text("#state", "Connection lost.")
+    assert not page.find("#send").is_enabled()
+    page.site.server.start()
+    page.wait_for_text("#state", "Connected")
+    page.say("still here?")
+    page.wait_for_text("#log", "You said: still here?")
+    assert all("WebSocket connection" in complaint for complaint in page.complaints())

@@ -1,0 +1,1 @@
+"""A socket that answers what it is told, by function consumers."""

@@ -1,0 +1,1 @@
+"""The example site: its settings, addresses and routing."""

@@ -1,0 +1,10 @@
+"""Which consumer gets which message; pages need no entry, Django's views answer them."""
+
+from __future__ import annotations
+
+from channels_classic import include
+
+channel_routing = [
+    include("echo.routing.channel_routing"),
+    include("thumbnailer.routing.channel_routing"),
+]

@@ -1,0 +1,94 @@
+"""Settings of the example site: ready for development, steered by environment variables.
+
+``SECRET_KEY``, ``DEBUG`` (1 or 0), ``ALLOWED_HOSTS`` (with commas), ``REDIS_URL`` (without it the
+bus lives in this process) and ``VAR_FOLDER`` (database and photographs).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_FOLDER = Path(os.environ.get("VAR_FOLDER") or BASE_DIR / "var").resolve()
+VAR_FOLDER.mkdir(parents=True, exist_ok=True)  # SQLite does not make the folder of its file
+
+DEBUG = os.environ.get("DEBUG", "1").lower() not in ("", "0", "no", "off", "false")
+SECRET_KEY = os.environ.get("SECRET_KEY") or ("only-for-development" * 3 if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("DEBUG is off: set SECRET_KEY to a long random string")
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels_classic",
+    "echo",
+    "thumbnailer",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+_LAYER: dict[str, Any] = {"BACKEND": "channels_classic.layers.memory.InMemoryChannelLayer"}
+if os.environ.get("REDIS_URL"):
+    _LAYER = {
+        "BACKEND": "channels_classic.layers.redis.RedisChannelLayer",
+        "CONFIG": {"hosts": [os.environ["REDIS_URL"]]},
+    }
+CHANNEL_LAYERS = {"default": {**_LAYER, "ROUTING": "project.routing.channel_routing"}}
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": VAR_FOLDER / "db.sqlite3",
+        # Several worker threads and processes write: let them wait for each other.
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_FOLDER / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = VAR_FOLDER / "media"
+
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+THUMBNAILER_MAX_BYTES = 10 * 1024 * 1024
+THUMBNAILER_MAX_PIXELS = 50_000_000

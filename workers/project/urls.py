@@ -1,0 +1,17 @@
+"""The addresses of the example site's pages."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.staticfiles.urls import staticfiles_urlpatterns
+from django.urls import include, path
+
+from project.views import home
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("echo/", include("echo.urls")),
+    path("thumbnails/", include("thumbnailer.urls")),
+    path("admin/", admin.site.urls),
+    *staticfiles_urlpatterns(),  # in development only, and there under any server
+]

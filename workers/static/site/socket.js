@@ -1,0 +1,61 @@
+// A WebSocket that comes back by itself: it waits longer after each failed try, up to 15 seconds.
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 15_000;
+
+/**
+ * Open a socket to a path of this site.
+ *
+ * `onState` hears "connecting", "open" and "lost" (with the milliseconds until the next try);
+ * `onText` hears each text. Returns `send(text)`, which is false when the socket is not open, and
+ * `close()`, after which it stays closed.
+ */
+export function openSocket(path, { onState, onText }) {
+  const url = new URL(path, location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  let socket;
+  let timer;
+  let failures = 0;
+  let ended = false;
+
+  function connect() {
+    clearTimeout(timer);
+    onState("connecting");
+    socket = new WebSocket(url);
+    socket.addEventListener("open", () => {
+      failures = 0;
+      onState("open");
+    });
+    socket.addEventListener("message", ({ data }) => onText(data));
+    socket.addEventListener("close", () => {
+      if (!ended) retryLater();
+    });
+  }
+
+  function retryLater() {
+    const longest = Math.min(FIRST_WAIT * 2 ** failures, LONGEST_WAIT);
+    const wait = longest * (0.5 + Math.random() / 2); // so that not all browsers come at once
+    failures += 1;
+    onState("lost", wait);
+    timer = setTimeout(connect, wait);
+  }
+
+  // A browser that is back on the network need not wait.
+  addEventListener("online", () => {
+    if (!ended && socket.readyState === WebSocket.CLOSED) connect();
+  });
+  connect();
+
+  return {
+    send(text) {
+      if (socket.readyState !== WebSocket.OPEN) return false;
+      socket.send(text);
+      return true;
+    },
+    close() {
+      ended = true;
+      clearTimeout(timer);
+      socket.close(1000);
+    },
+  };
+}
