@@ -25,12 +25,19 @@ class RedisServer:
         self.url = f"unix://{folder}/redis.sock"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, *, port: int = 0) -> None:
+        """Start it, on a TCP ``port`` of loopback too when given, and wait until it answers."""
         program = shutil.which("redis-server")
         if program is None:
             pytest.fail("redis-server is missing: apt-get install redis-server, or make test")
-        options = ["--port", "0", "--unixsocket", f"{self.folder}/redis.sock"]
+        options = [
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            f"{self.folder}/redis.sock",
+        ]
         options += ["--save", "", "--appendonly", "no", "--dir", str(self.folder)]
         self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
         end = time.monotonic() + 10

@@ -8,12 +8,14 @@ import re
 import secrets
 import string
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from channels_classic.exceptions import ChannelFull, InvalidContent, InvalidName, MessageTooLarge
 
 Content = dict[str, Any]
+#: Whether a connection, by its local part, is still there.
+IsOpen = Callable[[str], bool]
 Received = tuple[str, Content] | tuple[None, None]
 
 #: How long sends to a closed connection are refused once it was noticed, in seconds.
@@ -23,6 +25,11 @@ _CHANNEL = re.compile(r"[a-zA-Z0-9_.-]+(\?[a-zA-Z0-9_.-]+|![a-zA-Z0-9_.-]*)?")
 _GROUP = re.compile(r"[a-zA-Z0-9_.-]+")
 _NAME_LENGTH = 99
 _RULE = f"ASCII letters, digits, hyphens, underscores and periods, at most {_NAME_LENGTH} of them"
+
+
+def always_open(local: str) -> bool:
+    """For readers without connections that close."""
+    return True
 
 
 class Envelope(NamedTuple):
@@ -183,8 +190,12 @@ class BaseChannelLayer:
         """What one worker thread takes the messages of ``channels`` with."""
         return Receiver(self, channels)
 
-    def inbox(self, process: str) -> Inbox:
-        """What an interface server reads with; ``process`` ends in ``!`` and is its own."""
+    def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
+        """What an interface server reads with; ``process`` ends in ``!`` and is its own.
+
+        ``is_open`` says of the local part of a name whether that connection is still there: a join
+        that comes after its close must not leave a member behind.
+        """
         return Inbox(self, process)
 
     def announce(self, worker: str, channels: Sequence[str], *, ttl: float) -> None:

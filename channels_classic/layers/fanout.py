@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ class Fanout:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self.groups: dict[bytes, dict[str, None]] = {}  # a dict keeps the order of the joins
+        self._joined: list[str] = []
+        self._groups_of: defaultdict[str, set[bytes]] = defaultdict(set)
 
     def arrivals(self, fields: Sequence[Any]) -> Iterator[Arrival]:
         """The messages of one entry; what cannot be read is logged and passed over."""
@@ -44,22 +47,36 @@ class Fanout:
             members = self.groups.get(name)
             return Arrival(tuple(members), self._codec.decode(value), False) if members else None
         if mark == b"+":
-            self.groups.setdefault(value, {})[name.decode("ascii")] = None
+            self.join(value, name.decode("ascii"))
         elif mark == b"-":
             self._leave(value, name.decode("ascii"))
         else:
             raise UndecodableMessage(f"an entry has the unknown field {mark + name!r:.80}")
         return None
 
+    def join(self, group: bytes, local: str) -> None:
+        """Make ``local`` a member of ``group``."""
+        self.groups.setdefault(group, {})[local] = None
+        self._groups_of[local].add(group)
+        self._joined.append(local)
+
+    def take_joined(self) -> list[str]:
+        """Who has joined something since the last call."""
+        joined, self._joined = self._joined, []
+        return joined
+
     def _leave(self, group: bytes, local: str) -> None:
         members = self.groups.get(group, {})
         members.pop(local, None)
         if not members:
             self.groups.pop(group, None)
+        self._groups_of[local].discard(group)
+        if not self._groups_of[local]:
+            del self._groups_of[local]
 
     def forget(self, local: str) -> list[str]:
         """End the memberships of ``local``; returns the groups it was in."""
-        groups = [group for group, members in self.groups.items() if local in members]
+        groups = list(self._groups_of.get(local, ()))
         for group in groups:
             self._leave(group, local)
         return [group.decode("ascii") for group in groups]

@@ -18,8 +18,10 @@ from channels_classic.layers.base import (
     Envelope,
     Exchange,
     Inbox,
+    IsOpen,
     Received,
     Receiver,
+    always_open,
     non_local_name,
     valid_channel_name,
     valid_group_name,
@@ -55,6 +57,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._clock = clock
         self._codec = Codec(max_size=int(self.max_message_size))
         self._changed = threading.Condition()
+        self._is_open: dict[str, IsOpen] = {}
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         self._empty()
 
@@ -144,7 +147,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def receiver(self, channels: Sequence[str]) -> Receiver:
         return _MemoryReceiver(self, valid_receive_names(channels))
 
-    def inbox(self, process: str) -> Inbox:
+    def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
+        self._is_open[process] = is_open
         return _MemoryInbox(self, process)
 
     def _take_one(self, names: Sequence[str]) -> tuple[str, bytes] | None:
@@ -220,6 +224,10 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def group_add(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
         lives = float("inf") if "!" in channel else self._clock() + self.group_expiry
+        process = non_local_name(channel)
+        is_open = self._is_open.get(process)
+        if is_open is not None and not is_open(channel[len(process) :]):
+            return  # the join comes after the close
         with self._changed:
             self._groups.setdefault(group, {})[channel] = lives
 
@@ -349,6 +357,7 @@ class _MemoryInbox(Inbox):
         self.layer._forget(lambda name: name.startswith(self.process))
         with self.layer._changed:
             self.layer._channels.pop(self.process, None)
+            self.layer._is_open.pop(self.process, None)
 
 
 def _no_counts() -> dict[str, float]:

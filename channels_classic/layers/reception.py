@@ -82,6 +82,7 @@ class Reception:
                 return None, b"0-0"
             for arrival in self._fanouts[process].arrivals(reply[1]):
                 split.extend((process + local, arrival.content) for local in arrival.locals)
+            self._fanouts[process].take_joined()  # nothing closes here
         return split.popleft(), b""
 
     def _open(self, process: str) -> Generator[Any, Any, None]:
@@ -92,7 +93,8 @@ class Reception:
         if names:
             members = yield [("SMEMBERS", keys.members(g, process)) for g in names], False
             for group, locals_ in zip(groups, members, strict=True):
-                fanout.groups[group] = {local.decode("ascii"): None for local in locals_}
+                for local in locals_:
+                    fanout.join(group, local.decode("ascii"))
         self._fanouts[process], self._split[process] = fanout, deque()
 
     def clear(self) -> None:

@@ -14,8 +14,10 @@ from channels_classic.layers.base import (
     Content,
     Envelope,
     Inbox,
+    IsOpen,
     Received,
     Receiver,
+    always_open,
     non_local_name,
     valid_channel_name,
     valid_group_name,
@@ -94,6 +96,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._writers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Writer] = (
             weakref.WeakKeyDictionary()
         )
+        self._last_writer: tuple[asyncio.AbstractEventLoop | None, Writer | None] = (None, None)
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.node.name})"
@@ -124,8 +127,12 @@ class RedisChannelLayer(BaseChannelLayer):
     def writer(self) -> Writer:
         """What this event loop writes with: the sends of one turn in one round trip."""
         loop = asyncio.get_running_loop()
+        last, writer = self._last_writer
+        if loop is last and writer is not None:  # a look-up with weak keys takes its time
+            return writer
         if (writer := self._writers.get(loop)) is None:
             writer = self._writers[loop] = Writer(self.node, self.planner)
+        self._last_writer = loop, writer
         return writer
 
     # Receiving ------------------------------------------------------------------------
@@ -158,8 +165,8 @@ class RedisChannelLayer(BaseChannelLayer):
     def receiver(self, channels: Sequence[str]) -> Receiver:
         return RedisReceiver(self, valid_receive_names(channels))
 
-    def inbox(self, process: str) -> Inbox:
-        return RedisInbox(self, process)
+    def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
+        return RedisInbox(self, process, is_open)
 
     # Groups ---------------------------------------------------------------------------
 
@@ -274,6 +281,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._waiting_links.close()
 
     async def close_async(self) -> None:
+        self._last_writer = (None, None)
         writer = self._writers.pop(asyncio.get_running_loop(), None)
         if writer is not None:
             await writer.close()

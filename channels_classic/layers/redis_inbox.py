@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
-from channels_classic.layers.base import GONE, Arrival, Inbox
+from channels_classic.layers.base import GONE, Arrival, Inbox, IsOpen
 from channels_classic.layers.fanout import Fanout
 from channels_classic.layers.links import TIMEOUT, AsyncLink, good
 from channels_classic.layers.wire import CLOSED, LEAVE, Command
@@ -19,6 +20,8 @@ logger = logging.getLogger("channels_classic.layers")
 #: How long one read waits, in seconds, and how many entries it brings at most.
 WAIT = 5.0
 ENTRIES = 500
+#: How often Redis's clock is looked at, in seconds.
+REFRESH = 10.0
 
 
 class RedisInbox(Inbox):
@@ -26,47 +29,66 @@ class RedisInbox(Inbox):
 
     layer: RedisChannelLayer
 
-    def __init__(self, layer: RedisChannelLayer, process: str) -> None:
+    def __init__(self, layer: RedisChannelLayer, process: str, is_open: IsOpen) -> None:
         super().__init__(layer, process)
         self._link = AsyncLink(layer.node)
         self._key = layer.keys.inbox(process)
         self._last = b"0-0"
+        self._is_open = is_open
         self._fanout = Fanout(layer.codec)
+        self._clock_offset = 0.0
+        self._refresh_at = 0.0
 
     async def read(self) -> list[Arrival]:
-        commands: list[Command] = [
+        commands = self._refreshing() if time.monotonic() >= self._refresh_at else []
+        commands += [
             ("XTRIM", self._key, "MINID", self._after()),
-            ("PEXPIRE", self._key, self.layer.planner.lives_ms),
-            ("PEXPIRE", self.layer.keys.waiting(self.process), self.layer.planner.lives_ms),
             (
                 *("XREAD", "COUNT", ENTRIES, "BLOCK", int(WAIT * 1000)),
                 *("STREAMS", self._key, self._last),
             ),
-            ("TIME",),
         ]
         replies = await self._link.call(commands, timeout=WAIT + TIMEOUT)
         good(self.layer.node.name, replies)
-        found, (seconds, micros) = replies[-2], replies[-1]
-        if not found:
-            return []
-        oldest = int(seconds) * 1000 + int(micros) // 1000 - self.layer.expiry_ms
-        return self._arrivals(found[0][1], oldest)
+        if len(replies) > 2:
+            self._refreshed(replies[0])
+        return self._arrivals(replies[-1][0][1]) if replies[-1] else []
+
+    def _refreshing(self) -> list[Command]:
+        """Now and then: look at Redis's clock, and keep the keys alive."""
+        lives = self.layer.planner.lives_ms
+        keys = (self._key, self.layer.keys.waiting(self.process))
+        return [("TIME",), *(("PEXPIRE", key, lives) for key in keys)]
+
+    def _refreshed(self, redis_time: list[bytes]) -> None:
+        seconds, micros = redis_time
+        now = time.monotonic()
+        self._clock_offset = int(seconds) + int(micros) / 1e6 - now
+        self._refresh_at = now + REFRESH
 
     def _after(self) -> str:
         """The id right after the last one read: everything before it has been dealt with."""
         time_ms, _, number = self._last.partition(b"-")
         return f"{time_ms.decode()}-{int(number) + 1}"
 
-    def _arrivals(self, entries: list[Any], oldest_ms: int) -> list[Arrival]:
+    def _arrivals(self, entries: list[Any]) -> list[Arrival]:
+        oldest_ms = (time.monotonic() + self._clock_offset - self.layer.expiry) * 1000
         arrivals: list[Arrival] = []
         for entry_id, fields in entries:
             self._last = entry_id
-            found = list(self._fanout.arrivals(fields or ()))
-            if int(entry_id.split(b"-")[0]) >= oldest_ms:
+            found = self._fanout.arrivals(fields or ())
+            if int(entry_id.partition(b"-")[0]) >= oldest_ms:
                 arrivals += found
             else:
-                self._expired(found)
+                self._expired(list(found))
+        self._forget_late_joins()
         return arrivals
+
+    def _forget_late_joins(self) -> None:
+        """Who joined after its connection had closed is no member."""
+        for local in self._fanout.take_joined():
+            if not self._is_open(local):
+                self.forget(local)
 
     def _expired(self, arrivals: list[Arrival]) -> None:
         logger.warning("%d message(s) expired before this server read them", len(arrivals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
 import time
@@ -56,15 +57,19 @@ class HttpConnection:
         self._send = send
         self._bus = bus
         self._options = options
-        self._answers: deque[dict[str, Any]] = deque()
+        self._answers: deque[tuple[dict[str, Any], bool]] = deque()
+        self._body_channel: str | None = None
+        self._file: BinaryIO | None = None
+        self._feeding: asyncio.Task[None] | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
+        self._late: asyncio.TimerHandle | None = None
         self._status = 0
         self._size = 0
 
     def deliver(self, content: dict[str, Any], *, direct: bool) -> None:
-        """One part of the answer has come; a group has no business with an HTTP request."""
-        self._answers.append(content)
+        """One part of the answer has come; a view may have left it to a group."""
+        self._answers.append((content, direct))
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
@@ -77,30 +82,30 @@ class HttpConnection:
         except Failure as failure:
             await self._fail(failure)
         except ClientGone:
-            await self._bus.tell(
-                "http.disconnect",
-                translate.http_disconnect(self._scope, reply_channel=reply_channel),
-            )
+            logger.debug("A client left before it had the answer to %s", self._scope["path"])
         finally:
-            if self._leaving is not None:
-                self._leaving.cancel()
+            for ending in (self._leaving, self._feeding):
+                if ending is not None:
+                    ending.cancel()
+            if self._file is not None:
+                self._file.close()
             self._bus.replies.close(reply_channel)
         self._log(time.monotonic() - began)
 
     async def _serve(self, reply_channel: str) -> None:
         if not await self._bus.has_worker("http.request"):
             raise _unavailable("No worker is running to serve this page.")
-        body = await self._read_body()
+        await self._ask(reply_channel, await self._read_body())
         try:
-            feeding = await self._ask(reply_channel, body)
-            try:
-                await self._answer(reply_channel)
-            finally:
-                if feeding is not None:
-                    feeding.cancel()
-        finally:
-            if not isinstance(body, bytes):
-                body.close()
+            await self._answer(reply_channel)
+        except Failure:
+            await self._abandon_body()
+            raise
+        except ClientGone:
+            await self._abandon_body()
+            content = translate.http_disconnect(self._scope, reply_channel=reply_channel)
+            await self._bus.tell("http.disconnect", content)
+            raise
 
     # The request ----------------------------------------------------------------------
 
@@ -115,7 +120,7 @@ class HttpConnection:
         self._check_length(len(body))
         if not event.get("more_body") and len(body) <= self._options.body_part:
             return body
-        file = _spool(body)
+        file = self._file = _spool(body)
         while event.get("more_body"):
             event = await self._next_event()
             file.write(event.get("body", b""))
@@ -139,19 +144,19 @@ class HttpConnection:
             text = f"The request body may have {self._options.max_body:,} bytes at most."
             raise Failure(413, "Content too large", text)
 
-    async def _ask(self, reply_channel: str, body: bytes | BinaryIO) -> asyncio.Task[None] | None:
-        """Send the request; a long body follows in parts, by the task that this returns."""
+    async def _ask(self, reply_channel: str, body: bytes | BinaryIO) -> None:
+        """Send the request; a long body follows in parts, by a task of its own."""
         if isinstance(body, bytes):
-            first, body_channel = body, None
+            first = body
         else:
             first = body.read(self._options.body_part)
-            body_channel = self._bus.layer.new_channel("http.request.body?")
+            self._body_channel = self._bus.layer.new_channel("http.request.body?")
         content = translate.http_request(
             self._scope,
             reply_channel=reply_channel,
             root_path=self._options.root_path,
             body=first,
-            body_channel=body_channel,
+            body_channel=self._body_channel,
         )
         try:
             await self._bus.send("http.request", content, wait=self._options.full_wait)
@@ -161,9 +166,8 @@ class HttpConnection:
             raise _unavailable("The server cannot reach its workers.") from None
         except MessageTooLarge as error:
             raise Failure(431, "Request too large", "The request head is too large.") from error
-        if isinstance(body, bytes) or body_channel is None:
-            return None
-        return asyncio.create_task(self._feed(body_channel, body))
+        if not isinstance(body, bytes) and self._body_channel is not None:
+            self._feeding = asyncio.create_task(self._feed(self._body_channel, body))
 
     async def _feed(self, channel: str, body: BinaryIO) -> None:
         """The rest of the body, no faster than the worker takes it."""
@@ -178,12 +182,21 @@ class HttpConnection:
                 return
             part = following
 
+    async def _abandon_body(self) -> None:
+        """The worker that waits for the rest of the body need not wait any longer."""
+        if self._feeding is None or self._body_channel is None or self._feeding.done():
+            return
+        self._feeding.cancel()
+        with contextlib.suppress(ChannelFull, LayerUnavailable):  # it gives up by itself, later
+            wait = self._options.full_wait
+            await self._bus.send(self._body_channel, {"closed": True}, wait=wait)
+
     # The answer -----------------------------------------------------------------------
 
     async def _answer(self, reply_channel: str) -> None:
         more = True
         while more:
-            content = await self._next_answer()
+            content, direct = await self._next_answer()
             try:
                 events = translate.http_events(content, started=bool(self._status))
             except translate.BadReply as error:
@@ -191,9 +204,10 @@ class HttpConnection:
                 raise Failure(500, "Server error", "The answer could not be sent.") from error
             for event in events:
                 await self._pass_on(event)
-            more = events[-1]["more_body"]
+            more = not events or events[-1]["more_body"]
             if more:  # the sender may go on; after the last part all is forgotten anyway
-                self._bus.replies.drained(reply_channel)
+                if direct:
+                    self._bus.replies.drained(reply_channel)
                 self._check_client()
 
     async def _pass_on(self, event: dict[str, Any]) -> None:
@@ -201,29 +215,31 @@ class HttpConnection:
         self._size += len(event.get("body", b""))
         await self._send(event)
 
-    async def _next_answer(self) -> dict[str, Any]:
+    async def _next_answer(self) -> tuple[dict[str, Any], bool]:
         if not self._answers:
             await self._wait()
         return self._answers.popleft()
 
     async def _wait(self) -> None:
         """Wait for an answer, while the client is there, for ``http_timeout`` at most."""
-        arrived = self._arrived = asyncio.get_running_loop().create_future()
-        done, _ = await asyncio.wait([arrived], timeout=_SOON)
-        if done:
-            return
-        leaving = self._watch_client()
-        done, _ = await asyncio.wait(
-            [arrived, leaving],
-            timeout=self._options.http_timeout,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if arrived in done:
-            return
-        if leaving in done:
-            raise ClientGone
+        loop = asyncio.get_running_loop()
+        self._arrived = loop.create_future()
+        # Most answers come soon: only then is the rest worth its cost.
+        timer = loop.call_later(_SOON, self._wait_longer, self._arrived)
+        try:
+            await self._arrived
+        finally:
+            timer.cancel()
+            if self._late is not None:
+                self._late.cancel()
+
+    def _wait_longer(self, arrived: asyncio.Future[None]) -> None:
+        self._watch_client().add_done_callback(lambda _: _give_up(arrived, ClientGone()))
         text = "The application did not answer in time."
-        raise Failure(504, "Gateway timeout", text, retry_after=5)
+        failure = Failure(504, "Gateway timeout", text, retry_after=5)
+        self._late = asyncio.get_running_loop().call_later(
+            self._options.http_timeout, _give_up, arrived, failure
+        )
 
     def _watch_client(self) -> asyncio.Task[None]:
         if self._leaving is None:
@@ -263,8 +279,13 @@ class HttpConnection:
         self._options.action_logger("http", "complete", details)
 
 
+def _give_up(arrived: asyncio.Future[None], error: Exception) -> None:
+    if not arrived.done():
+        arrived.set_exception(error)
+
+
 def _spool(start: bytes) -> BinaryIO:
-    file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by _serve
+    file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by run
     file.write(start)
     return file  # type: ignore[return-value]
 

@@ -30,8 +30,8 @@ class ReplyListener:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self.process = f"server.reply.{secrets.token_hex(6)}!"
-        self._inbox = layer.inbox(self.process)
         self._connections: dict[str, Connection] = {}
+        self._inbox = layer.inbox(self.process, self._connections.__contains__)
         self._numbers = itertools.count(1)
         self._task: asyncio.Task[None] | None = None
 

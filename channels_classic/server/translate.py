@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -14,6 +15,8 @@ Scope = Mapping[str, Any]
 
 _SOCKET_KEYS = frozenset({"text", "bytes", "close", "accept"})
 _RESPONSE_KEYS = frozenset({"status", "status_text", "headers", "content", "more_content"})
+
+_BREAK = re.compile(rb"[\r\n\0]")
 
 
 class BadReply(ValueError):
@@ -71,6 +74,7 @@ def websocket_disconnect(code: int | None, *, reply_channel: str, path: str, ord
 
 
 def _common(scope: Scope, root_path: str, default_scheme: str) -> Content:
+    server = scope.get("server")
     return {
         "scheme": scope.get("scheme") or default_scheme,
         "path": scope["path"],
@@ -79,7 +83,7 @@ def _common(scope: Scope, root_path: str, default_scheme: str) -> Content:
         # A name with "_" could pass for the same name with "-" in Django's META.
         "headers": [pair for pair in scope["headers"] if b"_" not in pair[0]],
         "client": scope.get("client"),
-        "server": scope.get("server"),
+        "server": server if server and server[1] is not None else None,  # no UNIX socket
     }
 
 
@@ -87,7 +91,9 @@ def _common(scope: Scope, root_path: str, default_scheme: str) -> Content:
 
 
 def http_events(content: Content, *, started: bool) -> list[Event]:
-    """The ASGI events of one part of a response, or ``BadReply``."""
+    """The ASGI events of one part of a response, or ``BadReply``; none for a server push."""
+    if "request" in content and not started:
+        return []  # no client of ours takes pushes
     if unknown := content.keys() - _RESPONSE_KEYS:
         raise BadReply(f"a response has no key {', '.join(map(repr, sorted(unknown)))}")
     if started == ("status" in content):
@@ -109,23 +115,34 @@ def _response_start(content: Content) -> Event:
     status = content["status"]
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise BadReply(f"{status!r} is not the status of a final response")
-    headers = [_header(pair) for pair in content.get("headers") or ()]
+    pairs = content.get("headers") or ()
+    if not isinstance(pairs, (list, tuple)):
+        raise BadReply(f"the headers of a response are a list of pairs, not {pairs!r:.100}")
+    headers = [_header(pair) for pair in pairs]
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 def _header(pair: Any) -> tuple[bytes, bytes]:
     """One header, lower-case as ASGI wants it; text is tolerated, line breaks never are."""
     try:
-        name, value = (_latin(part) for part in pair)
-    except (TypeError, ValueError, UnicodeEncodeError):
+        if not isinstance(pair, (list, tuple)):
+            raise TypeError
+        name, value = pair
+        if type(name) is not bytes or type(value) is not bytes:
+            name, value = _latin(name), _latin(value)
+    except (TypeError, ValueError):
         raise BadReply(f"{pair!r:.100} is not a pair of header name and value") from None
-    if not name or any(byte in b"\r\n\0" for byte in name + value):
+    if not name or _BREAK.search(name) or _BREAK.search(value):
         raise BadReply(f"the header {name!r:.100} has a line break in it, or no name")
     return name.lower(), value
 
 
 def _latin(part: str | bytes) -> bytes:
-    return part.encode("latin-1") if isinstance(part, str) else bytes(part)
+    if isinstance(part, str):
+        return part.encode("latin-1")
+    if not isinstance(part, bytes):  # bytes(5) would be five zero bytes
+        raise TypeError
+    return part
 
 
 def websocket_events(

@@ -1,0 +1,1 @@
+"""What projects and channel layers are tested with."""
