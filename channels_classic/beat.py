@@ -28,6 +28,7 @@ class Beat:
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
 
     def __enter__(self) -> Self:
+        self._announce()  # before the first message is taken: no server need say 503 any more
         self._thread.start()
         return self
 
@@ -41,7 +42,6 @@ class Beat:
         self._thread.join()
 
     def _run(self) -> None:
-        self._announce()
         while not self._ended.wait(INTERVAL):
             self._announce()
         try:

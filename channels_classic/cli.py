@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 import click
+from click.core import ParameterSource
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_classic import __version__
+from channels_classic.asgi import is_local_only
 from channels_classic.exceptions import ChannelsError
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.log import setup_logger
@@ -120,20 +122,29 @@ def server(channel_layer: str, **options: Any) -> None:
 
 
 def _application(path: str, options: dict[str, Any]) -> InterfaceServer:
+    """The server at ``path``, or one for the layer there, with the options of the command."""
     target = _load(path)
+    is_server = isinstance(target, InterfaceServer)
+    application = target if is_server else InterfaceServer(target)
     settings = {
         name: options[name]
         for name in ("http_timeout", "websocket_connect_timeout", "ws_protocols", "root_path")
+        if _is_given(name) or not is_server  # a server has options of its own
     }
     lifetime = options["websocket_timeout"]
-    layer = target.channel_layer if isinstance(target, InterfaceServer) else target
-    if not lifetime:
-        lifetime = layer.group_expiry
-    settings["websocket_timeout"] = None if lifetime < 0 else lifetime
+    if lifetime or not is_server:
+        lifetime = lifetime or application.channel_layer.group_expiry
+        settings["websocket_timeout"] = None if lifetime < 0 else lifetime
     try:
-        return InterfaceServer(layer, **settings)
+        application.use(**settings)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    return application
+
+
+def _is_given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not ParameterSource.DEFAULT
 
 
 def _load(path: str) -> Any:
@@ -146,8 +157,9 @@ def _load(path: str) -> Any:
     sys.path.insert(0, os.getcwd())
     try:
         target: Any = importlib.import_module(module_name)
-    except (ImportError, ImproperlyConfigured, ChannelsError) as error:
-        raise click.ClickException(f"cannot import {module_name}: {error}") from error
+    except Exception as error:
+        logger.debug("Cannot import %s", module_name, exc_info=True)
+        raise click.ClickException(f"cannot import {module_name}: {_reason(error)}") from error
     for name in attributes.split("."):
         if not hasattr(target, name):
             raise click.ClickException(f"{module_name} has no {attributes!r}: {name!r} is missing")
@@ -159,6 +171,14 @@ def _load(path: str) -> Any:
         f"{path} is a {type(target).__name__}, not a channel layer: "
         "in asgi.py write channel_layer = get_channel_layer()"
     )
+
+
+def _reason(error: Exception) -> str:
+    """What an import failed with; where, the log says with ``-v 2``."""
+    if isinstance(error, (ImportError, ImproperlyConfigured, ChannelsError)):
+        return str(error)
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return f"{type(error).__name__}: {text} (-v 2 shows where)"
 
 
 def _listen(options: dict[str, Any]) -> Listen:
@@ -200,6 +220,11 @@ def _access_log(options: dict[str, Any]) -> Iterator[TextIO | None]:
 def _banner(addresses: list[str], application: InterfaceServer) -> None:
     logger.info("Interface server %s, process %d", __version__, os.getpid())
     logger.info("Channel layer: %s", application.channel_layer)
+    if is_local_only(type(application.channel_layer)):
+        logger.warning(
+            "Workers of other processes cannot reach this layer: use RedisChannelLayer, "
+            "or manage.py runserver, which has workers of its own"
+        )
     for address in addresses:
         logger.info("Listening on %s", address)
 

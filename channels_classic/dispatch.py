@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import inspect
 import logging
@@ -47,7 +48,7 @@ class Match(NamedTuple):
         """Whether the consumer runs on an event loop."""
         run = self.consumer
         return inspect.iscoroutinefunction(run) or inspect.iscoroutinefunction(
-            getattr(run, "__call__", None)  # noqa: B004 - an object may have an async __call__
+            getattr(type(run), "__call__", None)  # noqa: B004 - an object may have an async one
         )
 
 
@@ -104,11 +105,19 @@ async def run_async(
         outcome = Outcome.DONE
         try:
             await match.consumer(message, **match.kwargs)
-        except Exception as error:
+        except BaseException as error:  # SystemExit would end the loop of all the others
+            if _is_cancelled(error):
+                raise
             outcome = _settle(error, message, match, outbox)
         finally:
             await consumer_finished.asend_robust(sender=sender)
     return outcome, outbox
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether the task of the consumer was told to end; a consumer may raise the same itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox) -> Outcome:
@@ -119,7 +128,7 @@ def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox
     if isinstance(error, ChannelSocketException):
         try:
             error.run(message)
-        except Exception as failure:
+        except BaseException as failure:
             error = failure
         else:
             return Outcome.DONE

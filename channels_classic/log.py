@@ -10,7 +10,7 @@ handler.setFormatter(
 )
 
 #: The loggers that the commands show.
-LOGGERS = ("channels_classic", "django.channels")
+LOGGERS = ("channels_classic", "django.channels", "uvicorn.error")
 
 
 def setup_logger(name: str, verbosity: int = 1) -> logging.Logger:

@@ -20,4 +20,6 @@ class Pace:
     @property
     def limit(self) -> int:
         """How many messages to take next."""
-        return max(1, min(LARGEST_BATCH, int(BATCH_TIME / self._average)))
+        if self._average * LARGEST_BATCH <= BATCH_TIME:
+            return LARGEST_BATCH
+        return max(1, int(BATCH_TIME / self._average))

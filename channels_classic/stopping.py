@@ -32,4 +32,4 @@ def on_stop(stop: Callable[[], None], *, wanted: bool = True) -> Iterator[None]:
         yield
     finally:
         for number, old in before.items():
-            signal.signal(number, old)
+            signal.signal(number, signal.SIG_DFL if old is None else old)  # None: set by C code

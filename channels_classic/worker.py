@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import logging
 import os
@@ -16,7 +17,7 @@ from channels_classic.async_runner import AsyncRunner
 from channels_classic.backoff import Backoff
 from channels_classic.beat import Beat
 from channels_classic.dispatch import Match, Outcome, find, run, run_async
-from channels_classic.exceptions import LayerUnavailable
+from channels_classic.exceptions import ChannelsError, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Envelope, Receiver
 from channels_classic.message import Message
 from channels_classic.outbox import FLUSH_DEADLINE, Outbox
@@ -172,9 +173,7 @@ class Worker:
             if self.termed:
                 self._receiver.give_back(deliveries[number:])
                 return
-            self.in_job = True
-            self._take(delivery)
-            self.in_job = False
+            self._attempt(delivery)
             if time.monotonic() - began > HOLD:
                 self._settle()
                 began = time.monotonic()
@@ -202,9 +201,21 @@ class Worker:
 
     # One message ----------------------------------------------------------------------
 
+    def _attempt(self, delivery: Delivery) -> None:
+        """Take one message; a mistake around its consumer must not cost the others of its batch."""
+        self.in_job = True
+        try:
+            self._take(delivery)
+        except Exception:
+            logger.exception("Error around a message on %s: dropped", delivery.channel)
+            if not self._done or self._done[-1] is not delivery:
+                self._done.append(delivery)
+        finally:
+            self.in_job = False
+
     def _take(self, delivery: Delivery) -> None:
         message = Message(delivery.content, delivery.channel, self._layer)
-        if message.get("__retries__") == self.message_retries:
+        if _retries(message) == self.message_retries:
             message.__doomed__ = True
         match = find(message, self._layer.router)
         if match is None:
@@ -229,9 +240,20 @@ class Worker:
         sends = box.take(self._raw_layer)
         if outcome is Outcome.LATER:
             sends += self._again(message)
-        refused = await self._receiver.settle_async(delivery, sends)
+        refused = await self._settle_async(delivery, sends)
         await outbox.deliver_async(self._raw_layer, refused)
         await box.flush_async()
+
+    async def _settle_async(self, delivery: Delivery, sends: list[Envelope]) -> list[Envelope]:
+        """Put the answers on the bus, when it is away as soon as it is back."""
+        backoff = Backoff(logger, "The answer of an async consumer waits")
+        while True:
+            try:
+                return await self._receiver.settle_async(delivery, sends)
+            except LayerUnavailable as error:
+                if error.in_doubt or self.termed:
+                    raise
+                await asyncio.sleep(backoff.failed(error))
 
     def _flush_others(self, box: Outbox) -> None:
         """Sends to layers that this worker does not serve."""
@@ -242,7 +264,7 @@ class Worker:
 
     def _again(self, message: Message) -> list[Envelope]:
         """The message once more, for the tail of its channel, unless it had all its tries."""
-        tries = message.get("__retries__", 0) + 1
+        tries = _retries(message) + 1
         if tries > self.message_retries:
             logger.warning(
                 "A message on %s asked to be run later more than %d times: dropped",
@@ -251,7 +273,13 @@ class Worker:
             )
             return []
         content = {**message.content, "__retries__": tries}
-        return [self._raw_layer.prepare(str(message.channel_name), content)]
+        try:
+            return [self._raw_layer.prepare(str(message.channel_name), content)]
+        except ChannelsError as error:  # the consumer has put something into it
+            logger.error(
+                "A message on %s cannot be run later: %s Dropped.", message.channel_name, error
+            )
+            return []
 
 
 class WorkerGroup(Worker):
@@ -265,9 +293,9 @@ class WorkerGroup(Worker):
         count = (os.cpu_count() or 1) if n_threads is None else n_threads
         if count < 1:
             raise ValueError(f"n_threads must be at least 1, not {count}")
-        kwargs["signal_handlers"] = False
         self.workers = [Worker(*args, **kwargs) for _ in range(count - 1)]
         for worker in self.workers:
+            worker.signal_handlers = False
             worker._stop = self._stop
             worker.runner = self.runner
 
@@ -286,6 +314,12 @@ class WorkerGroup(Worker):
             self._loop()
             for thread in threads:
                 thread.join()
+
+
+def _retries(message: Message) -> int:
+    """How often the message was run; anybody may have sent it, with anything in it."""
+    retries = message.get("__retries__")
+    return retries if isinstance(retries, int) else 0
 
 
 def _matches(channel: str, globs: Sequence[str]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import fnmatch
+import logging
 import re
 import secrets
 import string
@@ -12,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from channels_classic.exceptions import ChannelFull, InvalidContent, InvalidName, MessageTooLarge
+
+logger = logging.getLogger("channels_classic.layers")
 
 Content = dict[str, Any]
 #: Whether a connection, by its local part, is still there.
@@ -24,6 +28,9 @@ GONE = 60.0
 _CHANNEL = re.compile(r"[a-zA-Z0-9_.-]+(\?[a-zA-Z0-9_.-]+|![a-zA-Z0-9_.-]*)?")
 _GROUP = re.compile(r"[a-zA-Z0-9_.-]+")
 _NAME_LENGTH = 99
+#: How often ``receive_async`` asks, and its pause between two tries in seconds: for 5 s in all.
+_POLLS = 500
+_PAUSE = 0.01
 _RULE = f"ASCII letters, digits, hyphens, underscores and periods, at most {_NAME_LENGTH} of them"
 
 
@@ -162,12 +169,21 @@ class BaseChannelLayer:
         return Envelope(name, self.encode(content), to_group)
 
     def encode(self, content: Content) -> Any:
-        """``content`` in the form in which this layer carries it."""
-        raise NotImplementedError
+        """``content`` in the form in which this layer's ``deliver`` takes it: here, a copy."""
+        return copy.deepcopy(content)
 
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Put the sends on the bus, in order, and return those a full channel refused."""
-        raise NotImplementedError
+        refused: list[Envelope] = []
+        for envelope in envelopes:
+            verb = "send_group" if envelope.to_group else "send"
+            if getattr(type(self), verb) is getattr(BaseChannelLayer, verb):
+                raise NotImplementedError(f"{type(self).__name__} defines no {verb} or deliver")
+            try:
+                getattr(self, verb)(envelope.name, envelope.payload)
+            except self.ChannelFull:
+                refused.append(envelope)
+        return refused
 
     async def deliver_async(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """``deliver`` for an event loop."""
@@ -181,8 +197,17 @@ class BaseChannelLayer:
             raise ChannelFull(f"{channel} is full: {ChannelFull.__doc__}")
 
     async def receive_async(self, channels: Sequence[str]) -> Received:
-        """``receive`` for an event loop; it may give up with (None, None)."""
-        return await asyncio.to_thread(self.receive, channels, True)
+        """``receive`` for an event loop; it may give up with (None, None).
+
+        To cancel it loses nothing. Here it asks again and again: a thread that waits instead would
+        take a message for a caller that has gone.
+        """
+        for _ in range(_POLLS):
+            channel, content = self.receive(channels)
+            if channel is not None and content is not None:
+                return channel, content
+            await asyncio.sleep(_PAUSE)
+        return None, None
 
     # The two ends of the bus ----------------------------------------------------------
 
@@ -267,9 +292,14 @@ class Receiver:
         return await self.layer.deliver_async(sends)
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Put messages that were taken and not started back, for other workers."""
-        for delivery in deliveries:
-            self.layer.send(delivery.channel, delivery.content)
+        """Put messages that were taken and not started back, for other workers.
+
+        Here, what finds its channel full by now is logged and lost.
+        """
+        sends = [self.layer.prepare(each.channel, each.content) for each in deliveries]
+        if refused := self.layer.deliver(sends):
+            names = ", ".join(sorted({each.name for each in refused}))
+            logger.error("Lost %d message(s) given back to full channels: %s", len(refused), names)
 
     def close(self) -> None:
         """Leave the bus; what is still in hand is not given back by this."""

@@ -11,12 +11,16 @@ import msgpack
 
 from channels_classic.exceptions import InvalidContent, MessageTooLarge, UndecodableMessage
 
+#: What holds nothing, so that most values need one look; subclasses of these come through too.
+_LEAVES = frozenset({str, bytes, int, float, bool, type(None)})
+
 
 class Codec:
     """Encodes dicts of str, bytes, int, float, bool, None, list and dict.
 
     With ``keys`` (any strings or bytes) messages are encrypted and signed with the first and read
-    with any of them: Fernet, with the SHA-256 of each key. ``max_size`` counts encoded bytes.
+    with any of them: Fernet, with the SHA-256 of each key. ``max_size`` counts encoded bytes,
+    before encryption, so that keys do not change what fits.
     """
 
     def __init__(self, *, max_size: int, keys: Iterable[str | bytes] | None = None) -> None:
@@ -34,15 +38,17 @@ class Codec:
             data: bytes = msgpack.packb(content)
         except InvalidContent:
             raise
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except RecursionError:
+            raise InvalidContent("the message holds itself, or is nested too deeply") from None
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidContent(_explain(content, error)) from None
-        if self._fernet is not None:
-            data = self._fernet.encrypt(data)
         if len(data) > self.max_size:
             raise MessageTooLarge(
                 f"the message has {len(data):,} bytes and the layer's limit is {self.max_size:,}: "
                 "send a reference to the data instead, or raise max_message_size"
             )
+        if self._fernet is not None:
+            data = self._fernet.encrypt(data)
         return data
 
     def decode(self, data: bytes) -> dict[str, Any]:
@@ -78,21 +84,23 @@ def _fernet(keys: Iterable[str | bytes]) -> Any:
 def _check_keys(content: Mapping[Any, Any], path: str) -> None:
     """msgpack carries keys of any type; a message has str keys alone."""
     for key, value in content.items():
-        if type(key) is not str:
+        if type(key) is not str and not isinstance(key, str):
             raise InvalidContent(f"{_at(path)}: the key {key!r:.80} is not a str")
-        kind = type(value)
-        if kind is dict:
+        if type(value) in _LEAVES:
+            continue
+        if isinstance(value, dict):
             _check_keys(value, f"{path}.{key}" if path else key)
-        elif kind is list or kind is tuple:
+        elif isinstance(value, (list, tuple)):
             _check_items(value, f"{path}.{key}" if path else key)
 
 
 def _check_items(values: Iterable[Any], path: str) -> None:
     for index, value in enumerate(values):
-        kind = type(value)
-        if kind is dict:
+        if type(value) in _LEAVES:
+            continue
+        if isinstance(value, dict):
             _check_keys(value, f"{path}[{index}]")
-        elif kind is list or kind is tuple:
+        elif isinstance(value, (list, tuple)):
             _check_items(value, f"{path}[{index}]")
 
 
@@ -113,6 +121,7 @@ def _leaves(value: Any, path: str, depth: int) -> Iterable[tuple[str, Any]]:
         yield path, "…"
     elif isinstance(value, dict):
         for key, item in value.items():
+            yield path, key
             yield from _leaves(item, f"{path}.{key}" if path else str(key), depth + 1)
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):

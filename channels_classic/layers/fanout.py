@@ -27,6 +27,7 @@ class Fanout:
         self._codec = codec
         self.groups: dict[bytes, dict[str, None]] = {}  # a dict keeps the order of the joins
         self._joined: list[str] = []
+        self._lost: list[str] = []
         self._groups_of: defaultdict[str, set[bytes]] = defaultdict(set)
 
     def arrivals(self, fields: Sequence[Any]) -> Iterator[Arrival]:
@@ -36,6 +37,8 @@ class Fanout:
                 arrival = self._arrival(field[:1], field[1:], value)
             except (UndecodableMessage, UnicodeDecodeError) as error:
                 logger.error("Passed over a message in the inbox: %s", error)
+                if field[:1] == b"!":
+                    self._lost.append(field[1:].decode("ascii", "replace"))
                 continue
             if arrival:
                 yield arrival
@@ -47,6 +50,7 @@ class Fanout:
             members = self.groups.get(name)
             return Arrival(tuple(members), self._codec.decode(value), False) if members else None
         if mark == b"+":
+            value.decode("ascii")  # a foreign group would trouble us only later, in forget()
             self.join(value, name.decode("ascii"))
         elif mark == b"-":
             self._leave(value, name.decode("ascii"))
@@ -64,6 +68,11 @@ class Fanout:
         """Who has joined something since the last call."""
         joined, self._joined = self._joined, []
         return joined
+
+    def take_lost(self) -> list[str]:
+        """Whose messages could not be read since the last call, once for each message."""
+        lost, self._lost = self._lost, []
+        return lost
 
     def _leave(self, group: bytes, local: str) -> None:
         members = self.groups.get(group, {})

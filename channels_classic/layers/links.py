@@ -161,9 +161,10 @@ class AsyncLink:
 
 def unavailable(node: Node, error: Exception, *, in_doubt: bool = False) -> LayerUnavailable:
     """What to tell people when Redis does not answer as it should."""
-    if isinstance(error, AuthenticationError):
-        return LayerUnavailable(f"Redis at {node.name} refuses the user or password ({error})")
     reason = str(error) or type(error).__name__
+    # redis-py's async connections make another error of it, with the same text
+    if isinstance(error, AuthenticationError) or "username-password pair" in reason:
+        return LayerUnavailable(f"Redis at {node.name} refuses the user or password ({reason})")
     text = f"Redis at {node.name} does not answer ({reason.rstrip('.')})"
     return LayerUnavailable(text, in_doubt=in_doubt)
 

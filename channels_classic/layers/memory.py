@@ -68,6 +68,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._workers: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._counts: defaultdict[str, dict[str, float]] = defaultdict(_no_counts)
         self._gone: dict[str, float] = {}
+        self._sweep_at = self._clock() + self.expiry
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer (this process only)"
@@ -79,12 +80,24 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         with self._changed:
+            if self._clock() >= self._sweep_at:
+                self._sweep()
             refused = [envelope for envelope in envelopes if not self._put(envelope)]
             self._wake()
         return refused
 
     async def deliver_async(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         return self.deliver(envelopes)
+
+    def _sweep(self) -> None:
+        """Drop what has expired on channels and in groups that nobody asks for any more."""
+        self._sweep_at = self._clock() + self.expiry
+        for name, entries in list(self._channels.items()):
+            self._expire(name, entries)
+            if not entries:
+                del self._channels[name]
+        for group in list(self._groups):
+            self._members(group)
 
     def _put(self, envelope: Envelope) -> bool:
         if envelope.to_group:
@@ -96,7 +109,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         stored = non_local_name(name)
         entries = self._channels.setdefault(stored, deque())
         self._expire(stored, entries)
-        counts = self._counts[stored]
+        counts = self._counts[_counted(stored)]
         waiting = self._waiting.get(name, 0) if "!" in name else len(entries)
         if waiting >= self.get_capacity(name) or self.is_gone(name):
             counts["channel_full_count"] += 1
@@ -212,7 +225,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
                     return found
                 self._sleepers.add((loop, future))
             try:
-                await asyncio.wait_for(future, end - loop.time())
+                async with asyncio.timeout_at(end):
+                    await future
             except TimeoutError:
                 return None
             finally:
@@ -275,7 +289,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             entries = self._channels.get(name) or ()
             oldest = entries[0].deadline - self.expiry if entries else self._clock()
             return {
-                **self._counts.get(name, _no_counts()),
+                **self._counts.get(_counted(name), _no_counts()),
                 "messages_pending": len(entries),
                 "messages_max_age": max(0.0, self._clock() - oldest),
             }
@@ -301,7 +315,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     async def has_worker(self, channel: str) -> bool:
         now = self._clock()
-        return any(lives > now for lives in self._workers[channel].values())
+        with self._changed:
+            return any(lives > now for lives in self._workers[channel].values())
 
 
 class _MemoryReceiver(Receiver):
@@ -320,13 +335,21 @@ class _MemoryReceiver(Receiver):
         with layer._changed:
             layer._changed.wait_for(lambda: layer._has_any(self.channels), timeout)
             taken = [
-                (name, entry.payload)
+                (name, entry)
                 for name in random.sample(self.channels, len(self.channels))
                 for entry in (layer._pop(name) for _ in range(limit))
                 if entry is not None
             ]
         decode = layer._codec.decode
-        return Exchange([Delivery(name, decode(payload)) for name, payload in taken], refused)
+        return Exchange([Delivery(name, decode(e.payload), e) for name, e in taken], refused)
+
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """To the head of their channels, as old as they are; no capacity is asked."""
+        layer = self.layer
+        with layer._changed:
+            for delivery in reversed(deliveries):
+                layer._channels.setdefault(delivery.channel, deque()).appendleft(delivery.token)
+            layer._wake()
 
 
 class _MemoryInbox(Inbox):
@@ -344,7 +367,8 @@ class _MemoryInbox(Inbox):
 
     def forget(self, local: str) -> None:
         gone = self.process + local
-        self.layer._waiting.pop(gone, None)
+        with self.layer._changed:
+            self.layer._waiting.pop(gone, None)
         self.layer._forget(lambda name: name == gone)
 
     def refuse(self, local: str) -> None:
@@ -355,9 +379,17 @@ class _MemoryInbox(Inbox):
 
     async def close(self) -> None:
         self.layer._forget(lambda name: name.startswith(self.process))
-        with self.layer._changed:
-            self.layer._channels.pop(self.process, None)
-            self.layer._is_open.pop(self.process, None)
+        layer = self.layer
+        with layer._changed:
+            for kept in (layer._channels, layer._is_open, layer._counts):
+                kept.pop(self.process, None)
+            for name in [name for name in layer._waiting if name.startswith(self.process)]:
+                del layer._waiting[name]
+
+
+def _counted(name: str) -> str:
+    """What a channel is counted under: all with one base together, where names are random."""
+    return name[: name.find("?") + 1] or name
 
 
 def _no_counts() -> dict[str, float]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.base import Received
-from channels_classic.layers.fanout import Fanout, logger
 from channels_classic.layers.wire import TAKE, TAKE_INBOX, Command
 
 if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
+
+logger = logging.getLogger("channels_classic.layers")
 
 #: How long a blocking receive waits before it gives up, in seconds.
 BLOCK = 5.0
@@ -25,12 +27,11 @@ Steps = Generator[tuple[list[Command], bool], list[Any], Received]
 
 
 class Reception:
-    """What ``receive`` knows from call to call: the messages of inboxes it has split up."""
+    """What ``receive`` knows from call to call: messages to groups that it has split up."""
 
     def __init__(self, layer: RedisChannelLayer) -> None:
         self.layer = layer
-        self._fanouts: dict[str, Fanout] = {}
-        self._split: dict[str, deque[tuple[str, Any]]] = {}
+        self._split: defaultdict[str, deque[tuple[str, bytes]]] = defaultdict(deque)
 
     def receive(self, names: Sequence[str], block: bool) -> Steps:
         """Look at each channel once; then, with ``block``, wait for any of them and look again."""
@@ -69,35 +70,36 @@ class Reception:
                 logger.error("Passed over an entry of channel %s: %r", name, error)
 
     def _take_inbox(self, process: str) -> Generator[Any, Any, tuple[Received | None, bytes]]:
-        if process not in self._fanouts:
-            yield from self._open(process)
-        split = self._split[process]
-        keys = self.layer.keys
+        layer, keys, split = self.layer, self.layer.keys, self._split[process]
         take = TAKE_INBOX.command(
-            [keys.inbox(process), keys.waiting(process)], [self.layer.expiry_ms]
+            [keys.inbox(process), keys.waiting(process), keys.changed(process)],
+            [layer.expiry_ms, keys.members("", process)],
         )
-        while not split:
-            [reply] = yield [take], False
-            if not reply:
-                return None, b"0-0"
-            for arrival in self._fanouts[process].arrivals(reply[1]):
-                split.extend((process + local, arrival.content) for local in arrival.locals)
-            self._fanouts[process].take_joined()  # nothing closes here
-        return split.popleft(), b""
-
-    def _open(self, process: str) -> Generator[Any, Any, None]:
-        """Learn of the members whose joins another reader may have taken already."""
-        fanout, keys = Fanout(self.layer.codec), self.layer.keys
-        [groups] = yield [("SMEMBERS", keys.joined(process))], False
-        names = [group.decode("ascii") for group in groups]
-        if names:
-            members = yield [("SMEMBERS", keys.members(g, process)) for g in names], False
-            for group, locals_ in zip(groups, members, strict=True):
-                for local in locals_:
-                    fanout.join(group, local.decode("ascii"))
-        self._fanouts[process], self._split[process] = fanout, deque()
+        while True:
+            try:
+                name, payload = split.popleft()
+            except IndexError:  # asked for, and not looked before: other threads take from it too
+                name = None
+            if name is None:
+                [reply] = yield [take], False
+                if not reply:
+                    return None, b"0-0"
+                split.extend(_by_member(process, reply))
+                continue
+            try:
+                return (name, layer.codec.decode(payload)), b""
+            except UndecodableMessage as error:
+                logger.error("Passed over a message in the inbox of %s: %s", process, error)
 
     def clear(self) -> None:
         """Forget everything, as the layer has been emptied."""
-        self._fanouts.clear()
         self._split.clear()
+
+
+def _by_member(process: str, found: list[list[bytes]]) -> list[tuple[str, bytes]]:
+    """The messages of one entry for each connection, by its full name."""
+    return [
+        (process + local.decode("ascii", "replace"), payload)
+        for payload, *locals_ in found
+        for local in locals_
+    ]

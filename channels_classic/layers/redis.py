@@ -206,6 +206,7 @@ class RedisChannelLayer(BaseChannelLayer):
             self.keys.members(group, process),
             self.keys.joined(process),
             self.keys.inbox(process),
+            self.keys.changed(process),
         )
         args = (group, process, channel[len(process) :], self.planner.lives_ms)
         return script.command(keys, args)

@@ -74,13 +74,15 @@ class RedisInbox(Inbox):
     def _arrivals(self, entries: list[Any]) -> list[Arrival]:
         oldest_ms = (time.monotonic() + self._clock_offset - self.layer.expiry) * 1000
         arrivals: list[Arrival] = []
+        late: list[Arrival] = []
         for entry_id, fields in entries:
             self._last = entry_id
-            found = self._fanout.arrivals(fields or ())
-            if int(entry_id.partition(b"-")[0]) >= oldest_ms:
-                arrivals += found
-            else:
-                self._expired(list(found))
+            is_late = int(entry_id.partition(b"-")[0]) < oldest_ms
+            (late if is_late else arrivals).extend(self._fanout.arrivals(fields or ()))
+        if late:
+            self._expired(late)
+        for local in self._fanout.take_lost():
+            self.drained(local)  # its sender need not wait for it
         self._forget_late_joins()
         return arrivals
 
@@ -126,6 +128,7 @@ class RedisInbox(Inbox):
                     *(("ZREM", keys.group(group), process) for group in groups),
                     ("UNLINK", *(keys.members(group, process) for group in groups), self._key),
                     ("UNLINK", keys.waiting(process), keys.joined(process), keys.stats(process)),
+                    ("UNLINK", keys.changed(process)),
                 ]
             )
         finally:

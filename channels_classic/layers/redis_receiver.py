@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.base import (
+    Content,
     Delivery,
     Envelope,
     Exchange,
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("channels_classic.layers")
 
 #: The longest wait of one exchange, in seconds.
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 5.0
+
+
+class _Token(NamedTuple):
+    """Where a message is, and since when it is on the bus."""
+
+    entry_id: bytes
+    arrived_ms: int
 
 
 class RedisReceiver(Receiver):
@@ -94,25 +102,24 @@ class RedisReceiver(Receiver):
         for key, entries in found:
             name = self._names[key]
             for entry_id, fields in entries:
-                delivery = self._delivery(name, entry_id, fields, now_ms)
-                (unusable if delivery.token is None else deliveries).append(delivery)
-                if delivery.token is None:
-                    unusable[-1] = delivery._replace(token=entry_id)
+                values = dict(zip(fields[::2], fields[1::2], strict=False)) if fields else {}
+                token = _Token(entry_id, _arrived(entry_id, values))
+                is_young = now_ms - token.arrived_ms <= self.layer.expiry_ms
+                content = self._content(name, values) if is_young else None
+                if content is None:
+                    unusable.append(Delivery(name, {}, token))
+                else:
+                    deliveries.append(Delivery(name, content, token))
         if unusable:
             self._link.call(acknowledgements(self.layer, unusable))
         return deliveries
 
-    def _delivery(self, name: str, entry_id: bytes, fields: Any, now_ms: int) -> Delivery:
-        """The message of one entry; with no token when it has expired or cannot be read."""
-        values = dict(zip(fields[::2], fields[1::2], strict=False)) if fields else {}
-        arrived = int(values.get(b"t") or entry_id.split(b"-")[0])
-        if now_ms - arrived > self.layer.expiry_ms:
-            return Delivery(name, {})
+    def _content(self, name: str, values: dict[bytes, bytes]) -> Content | None:
         try:
-            return Delivery(name, self.layer.codec.decode(values[b"m"]), entry_id)
+            return self.layer.codec.decode(values[b"m"])
         except (UndecodableMessage, KeyError) as error:
             logger.error("Passed over an entry of channel %s: %r", name, error)
-            return Delivery(name, {})
+            return None
 
     def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
         before = acknowledgements(self.layer, done)
@@ -130,24 +137,45 @@ class RedisReceiver(Receiver):
             return
         codec, keys = self.layer.codec, self.layer.keys
         commands = acknowledgements(self.layer, deliveries)
+        commands += self._group_commands()  # if Redis was emptied since
         for delivery in deliveries:
-            fields = ("m", codec.encode(delivery.content), "t", delivery.token.split(b"-")[0])
-            commands.append(("XADD", keys.channel(delivery.channel), "*", *fields))
+            key = keys.channel(delivery.channel)
+            fields = ("m", codec.encode(delivery.content), "t", delivery.token.arrived_ms)
+            commands += [("XADD", key, "*", *fields), ("PEXPIRE", key, self.layer.planner.lives_ms)]
         self._link.call(commands)
 
     def close(self) -> None:
         """Leave the groups, so that no trace of this worker stays."""
         if self._has_groups:
+            self._drop_what_is_held()
             leave = ("XGROUP", "DELCONSUMER")
             self._link.call([(*leave, key, WORKERS, self.name) for key in self._names])
         self._link.close()
+
+    def _drop_what_is_held(self) -> None:
+        """What this worker has taken and not acknowledged must not stay behind as waiting."""
+        pending = [("XPENDING", key, WORKERS, "-", "+", 1000, self.name) for key in self._names]
+        commands: list[Command] = []
+        for key, entries in zip(self._names, self._link.call(pending), strict=True):
+            ids = [] if isinstance(entries, Exception) else [entry[0] for entry in entries]
+            if ids:
+                commands += [("XACK", key, WORKERS, *ids), ("XDEL", key, *ids)]
+        if commands:
+            self._link.call(commands)
+
+
+def _arrived(entry_id: bytes, values: dict[bytes, bytes]) -> int:
+    """When the message first came: one that was given back is as old as it was."""
+    first = values.get(b"t", b"")
+    known = first.isdigit() and len(first) < 20  # nobody knows what a foreign entry holds
+    return int(first if known else entry_id.partition(b"-")[0])
 
 
 def acknowledgements(layer: RedisChannelLayer, done: Sequence[Delivery]) -> list[Command]:
     """The commands after which the messages in ``done`` are no longer on the bus."""
     by_channel: defaultdict[str, list[bytes]] = defaultdict(list)
     for delivery in done:
-        by_channel[delivery.channel].append(delivery.token)
+        by_channel[delivery.channel].append(delivery.token.entry_id)
     commands: list[Command] = []
     for name, ids in by_channel.items():
         key = layer.keys.channel(name)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis.asyncio.connection
 import redis.connection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 Host = str | tuple[str, int]
@@ -29,6 +31,10 @@ class Node:
         common = {**connection_kwargs, "protocol": 2}
         self._sync_kwargs = {**sync_kwargs, **common, "retry": Retry(NoBackoff(), 0)}
         self._async_kwargs = {**async_kwargs, **common, "retry": AsyncRetry(NoBackoff(), 0)}
+        try:
+            self.connect(_nothing, timeout=1), self.connect_async(_nothing)
+        except (TypeError, ValueError, RedisError) as error:  # what redis-py does not know
+            raise ValueError(f"the options of the connection cannot be used: {error}") from None
 
     def connect(self, on_connect: Callable[..., None], *, timeout: float) -> Any:
         """A connection, not yet open, that waits at most ``timeout`` seconds for an answer."""
@@ -41,13 +47,18 @@ class Node:
         return self._async_class(**kwargs, redis_connect_func=on_connect)
 
 
+def _nothing(connection: Any) -> None:
+    """For connections that are never opened."""
+
+
 def nodes(hosts: Sequence[Host] | None, connection_kwargs: Mapping[str, Any] | None) -> list[Node]:
     """The servers that ``hosts`` names, or the ``ValueError`` that says what is wrong with it."""
     if hosts is None:
         hosts = [("localhost", 6379)]
     if isinstance(hosts, (str, bytes)) or not isinstance(hosts, Sequence):
         raise ValueError(
-            f'hosts is a list: [("localhost", 6379)] or ["redis://localhost:6379/0"], not {hosts!r}'
+            'hosts is a list: [("localhost", 6379)] or ["redis://localhost:6379/0"], '
+            f"not a {type(hosts).__name__}"
         )
     if len(hosts) != 1:
         raise ValueError(f"hosts must name one Redis server in this version, not {len(hosts)}")
@@ -61,20 +72,28 @@ def _checked(host: Any) -> Host:
         name, port = host
         if isinstance(name, str) and isinstance(port, int) and 0 < port < 65536:
             return name, port
-    raise ValueError(f"hosts holds {host!r}: use (name, port), redis://…, rediss://… or unix://…")
+    raise ValueError(  # it may hold a password: it is not shown
+        f"hosts holds a {type(host).__name__} that is neither a (name, port) nor a URL: "
+        "use redis://…, rediss://… or unix://…"
+    )
 
 
 def _public(host: Host) -> str:
-    """The name of the server for logs and errors: without its password."""
+    """The name of the server for logs and errors: without its user and password."""
     if not isinstance(host, str):
         return f"{host[0]}:{host[1]}"
-    scheme, _, rest = host.partition("://")
-    address = rest.rpartition("@")[2].partition("?")[0]
-    return f"{scheme}://{address}"
+    parts = urlsplit(host)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _parse(host: Host, module: Any) -> tuple[Any, dict[str, Any]]:
     if not isinstance(host, str):
         return module.Connection, {"host": host[0], "port": host[1]}
-    kwargs = dict(module.parse_url(host))
+    try:
+        kwargs = dict(module.parse_url(host))
+    except ValueError as error:
+        problem = str(error)
+        if "Port" in problem:  # what was taken for a port may be a part of the password
+            problem = "the port is not one, or the password holds a character to be quoted"
+        raise ValueError(f"hosts holds a URL that cannot be used: {problem}") from None
     return kwargs.pop("connection_class", module.Connection), kwargs

@@ -77,12 +77,16 @@ class Keys:
         return f"{self.prefix}group:{{{name}}}"
 
     def members(self, group: str, process: str) -> str:
-        """Set: the locals of one process in one group."""
+        """Set: the locals of one process in one group; an empty ``group`` makes the prefix."""
         return f"{self.prefix}members:{{{process}}}:{group}"
 
     def joined(self, process: str) -> str:
         """Set: the groups in which a process has members."""
         return f"{self.prefix}joined:{{{process}}}"
+
+    def changed(self, process: str) -> str:
+        """String: the id of the last join or leave in the inbox of a process."""
+        return f"{self.prefix}changed:{{{process}}}"
 
     def workers(self, channel: str) -> str:
         """Sorted set: the workers that read a channel, by when they are to be heard of again."""
@@ -159,7 +163,7 @@ class Planner:
 
     def _reply(self, process: str, batch: list[Envelope]) -> Command:
         keys = (self.keys.inbox(process), self.keys.waiting(process), self.keys.stats(process))
-        args: list[Any] = [self.capacity(process), self.lives_ms]
+        args: list[Any] = [self.capacity(process), self.expiry_ms, self.lives_ms]
         for envelope in batch:
             args += (envelope.name[len(process) :], envelope.payload)
         return REPLY.command(keys, args)

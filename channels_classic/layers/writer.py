@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
@@ -12,6 +13,8 @@ from channels_classic.layers.base import Envelope
 from channels_classic.layers.links import AsyncLink, good
 from channels_classic.layers.ring import Node
 from channels_classic.layers.wire import DRAINED, Command, Keys, Planner, Step
+
+logger = logging.getLogger("channels_classic.layers")
 
 _Outcome = asyncio.Future[tuple[list[Envelope], list[Any]]]
 
@@ -35,6 +38,7 @@ class Writer:
         self._orders: list[_Order] = []
         self._drained: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._task: asyncio.Task[None] | None = None
+        self._watch: AsyncGenerator[None, None] | None = None
 
     async def deliver(
         self, envelopes: Sequence[Envelope], commands: Sequence[Command] = ()
@@ -63,7 +67,8 @@ class Writer:
 
     def _order(self, envelopes: Sequence[Envelope], commands: Sequence[Command]) -> _Outcome:
         outcome: _Outcome = asyncio.get_running_loop().create_future()
-        self._orders.append(_Order(envelopes, commands, outcome))
+        own = [Envelope._make(each) for each in envelopes]  # told apart by their ids, see _settle
+        self._orders.append(_Order(own, commands, outcome))
         self._start()
         return outcome
 
@@ -72,6 +77,9 @@ class Writer:
             self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
+        if self._watch is None:
+            self._watch = self._until_the_loop_ends()
+            await anext(self._watch)
         while self._orders or self._drained:
             orders, self._orders = self._orders, []
             drained, self._drained = self._drained, defaultdict(dict)
@@ -83,10 +91,23 @@ class Writer:
                 self._merge(drained)
                 if not self._orders:
                     return  # the next order tries again
+            except Exception as error:
+                for order in orders:
+                    _fail(order, error)
+                logger.exception("Error while writing to Redis")
             except BaseException:
                 for order in orders:
                     order.outcome.cancel()
                 raise
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
+        """Loops close the generators that are left: a loop of one call must not leak its link."""
+        try:
+            yield
+        finally:
+            await self._link.close()
+            self._task = self._watch = None  # these, and a used link, hold the loop
+            self._link = AsyncLink(self._node)
 
     async def _write(self, orders: list[_Order], drained: dict[str, dict[str, int]]) -> None:
         steps = self._planner.steps([e for order in orders for e in order.envelopes])
@@ -128,7 +149,10 @@ class Writer:
     def _merge(self, drained: dict[str, dict[str, int]]) -> None:
         """Keep reports that may not have arrived for the next round trip."""
         for process, counts in drained.items():
-            self._drained[process] = {**counts, **self._drained[process]}
+            newer = self._drained[process]
+            for local, count in counts.items():
+                is_over = not count or newer.get(local) == 0
+                newer[local] = 0 if is_over else count + newer.get(local, 0)
 
     def _drained_command(self, process: str, counts: dict[str, int]) -> Command:
         args = [arg for pair in counts.items() for arg in pair]

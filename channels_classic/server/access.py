@@ -23,7 +23,7 @@ class AccessLog:
         """Log ``action``; its details are the path, the client and, for HTTP, the outcome."""
         if protocol == "http":
             request = f"{details['method']} {details['path']}"
-            outcome = f"{details['status']} {details['size'] or '-'}"
+            outcome = f"{details['status'] or '-'} {details['size'] or '-'}"
         else:
             request, outcome = f"{_VERBS[action]} {details['path']}", "- -"
         when = time.strftime("%d/%b/%Y:%H:%M:%S")

@@ -47,12 +47,18 @@ class Bus:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
 
-    async def tell(self, channel: str, content: dict[str, Any], *, wait: float = 0) -> None:
-        """Send to those who ask for such messages; that it does not arrive is no disaster."""
-        if not await self.has_worker(channel, quiet=True):
+    async def tell(
+        self, channel: str, content: dict[str, Any], *, wait: float = 0, always: bool = False
+    ) -> None:
+        """Send to those who ask for such messages; that it does not arrive is no disaster.
+
+        ``always`` leaves it for workers that are not there yet; it waits for none of them.
+        """
+        asked_for = await self.has_worker(channel, quiet=True)
+        if not asked_for and not always:
             return
         try:
-            await self.send(channel, content, wait=wait)
+            await self.send(channel, content, wait=wait if asked_for else 0)
         except (ChannelFull, LayerUnavailable) as error:
             logger.warning("Could not send to %s: %s", channel, error)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("channels_classic.server")
 
+#: The pause after an error that nobody foresaw, in seconds.
+_PAUSE = 1.0
+
 
 class Connection(Protocol):
     """What answers are delivered to."""
@@ -60,9 +63,9 @@ class ReplyListener:
 
     async def stop(self) -> None:
         """Stop reading, and take the process off the bus."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again: before Python 3.12 wait_for() may overlook it
+            await asyncio.wait([self._task], timeout=0.1)
         try:
             await self._inbox.close()
             await self._layer.close_async()
@@ -81,15 +84,18 @@ class ReplyListener:
                 await asyncio.sleep(backoff.failed(error))
             except Exception:  # a mistake of ours or of a layer's must not silence the server
                 logger.exception("Error while reading answers")
-                await asyncio.sleep(1)
+                await asyncio.sleep(_PAUSE)
 
     def _deliver(self, arrival: Arrival) -> None:
         for local in arrival.locals:
             connection = self._connections.get(local)
-            if connection is not None:
-                connection.deliver(arrival.content, direct=arrival.direct)
-            else:
+            if connection is None:
                 self._late(local, arrival)
+                continue
+            try:
+                connection.deliver(arrival.content, direct=arrival.direct)
+            except Exception:  # the others must get theirs
+                logger.exception("Error while handing an answer to its connection")
 
     def _late(self, local: str, arrival: Arrival) -> None:
         """The client has gone; whoever streams to it is to notice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from channels_classic.server.app import InterfaceServer
 
 
+#: Connections that may wait to be accepted.
+_BACKLOG = 2048
+
+
 class CannotListen(ChannelsError):
-    """The address is in use or not allowed."""
+    """The address is in use or not allowed, or the certificate is not usable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +55,21 @@ def run_server(
 ) -> None:
     """Serve until a signal asks to stop; ``on_ready`` is told the addresses.
 
-    Raises ``CannotListen`` when an address cannot be had.
+    Raises ``CannotListen`` when an address or the certificate cannot be used.
     """
-    sockets = open_sockets(listen)
     engine = _Engine(_config(application, listen))
-    if on_ready is not None:
-        on_ready([address_of(each, tls=bool(listen.ssl_certfile)) for each in sockets])
-    with on_stop(engine.stop, wanted=signal_handlers):
-        engine.run(sockets=sockets)
-    for each in sockets:
-        each.close()
-    if listen.unix_socket is not None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(listen.unix_socket)
+    sockets = open_sockets(listen)
+    try:
+        with on_stop(engine.stop, wanted=signal_handlers):
+            if on_ready is not None:
+                on_ready([address_of(each, tls=bool(listen.ssl_certfile)) for each in sockets])
+            engine.run(sockets=sockets)
+    finally:
+        for each in sockets:
+            each.close()
+        if listen.unix_socket is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(listen.unix_socket)
 
 
 class _Engine(uvicorn.Server):
@@ -80,12 +87,17 @@ class _Engine(uvicorn.Server):
 def open_sockets(listen: Listen) -> list[socket.socket]:
     """The listening sockets of ``listen``, or ``CannotListen``."""
     sockets = []
-    if listen.port is not None:
-        sockets.append(_tcp(listen.host, listen.port))
-    if listen.unix_socket is not None:
-        sockets.append(_unix(listen.unix_socket))
-    if listen.fd is not None:
-        sockets.append(_inherited(listen.fd))
+    try:
+        if listen.port is not None:
+            sockets.append(_tcp(listen.host, listen.port))
+        if listen.unix_socket is not None:
+            sockets.append(_unix(listen.unix_socket))
+        if listen.fd is not None:
+            sockets.append(_inherited(listen.fd))
+    except CannotListen:
+        for each in sockets:
+            each.close()
+        raise
     return sockets
 
 
@@ -95,11 +107,13 @@ def _tcp(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+        listener.listen(_BACKLOG)  # now, so that what is in use is known, and clients may come
+    except (OSError, OverflowError) as error:
         listener.close()
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         raise CannotListen(
-            f"cannot listen on {host}:{port} ({error.strerror or error}): "
-            "stop what uses it, or choose another address with --bind and --port"
+            f"cannot listen on {where} ({getattr(error, 'strerror', None) or error}): "
+            "stop what uses it, or choose another address"
         ) from error
     return listener
 
@@ -111,17 +125,20 @@ def _unix(path: str) -> socket.socket:
             os.unlink(path)
         listener.bind(path)
         os.chmod(path, 0o660)  # a web server in front is in the group
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListen(
             f"cannot listen on {path} ({error.strerror or error}): stop what uses it, "
-            "or choose another path with --unix-socket"
+            "or choose another path"
         ) from error
     return listener
 
 
 def _is_stale(path: str) -> bool:
     """Whether ``path`` is the socket of a server that is gone."""
+    if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
+        return False
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
@@ -151,7 +168,7 @@ def address_of(listener: socket.socket, *, tls: bool = False) -> str:
 
 
 def _config(application: InterfaceServer, listen: Listen) -> uvicorn.Config:
-    return uvicorn.Config(
+    config = uvicorn.Config(
         application,
         loop="auto",
         http="httptools",
@@ -172,3 +189,13 @@ def _config(application: InterfaceServer, listen: Listen) -> uvicorn.Config:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=listen.graceful_timeout,
     )
+    if listen.ssl_keyfile and not listen.ssl_certfile:
+        raise CannotListen("a key alone is no certificate: give --ssl-certfile too")
+    try:
+        config.load()
+    except OSError as error:  # of which those of ssl are a kind
+        raise CannotListen(
+            f"cannot use the certificate {listen.ssl_certfile} with the key "
+            f"{listen.ssl_keyfile or 'in it'} ({error.strerror or error})"
+        ) from error
+    return config

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_classic.server import translate
@@ -229,7 +230,7 @@ class WebsocketConnection:
             path=self._scope["path"],
             order=self._order + 1,
         )
-        await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT)
+        await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT, always=True)
 
     def _end_of_life(self) -> None:
         self._writing = asyncio.create_task(self._close(1000))
@@ -238,7 +239,7 @@ class WebsocketConnection:
         if self._options.action_logger is not None:
             client = self._scope.get("client")
             details = {
-                "path": self._scope["path"],
+                "path": quote(self._scope["path"]),
                 "client": f"{client[0]}:{client[1]}" if client else None,
             }
             self._options.action_logger("websocket", action, details)
@@ -254,4 +255,6 @@ def _close_code(event: dict[str, Any]) -> int | None:
 
 
 def _size(content: dict[str, Any]) -> int:
-    return len(content.get("text") or content.get("bytes") or ())
+    """What ``content`` weighs while it waits; a bad reply is found out when its turn comes."""
+    data = content.get("text") or content.get("bytes")
+    return len(data) if isinstance(data, (str, bytes)) else 0

@@ -1,19 +1,54 @@
--- reply(KEYS = {inbox, waiting, stats}, ARGV = {capacity, lives ms, local, payload, ...})
+-- reply(KEYS = {inbox, waiting, stats},
+--       ARGV = {capacity, expiry ms, lives ms, local, payload, ...})
 --   -> the numbers, from 0, of the pairs that were refused because their connection is full
 -- inbox     stream read by one process; a field "!<local>" holds the payload for one connection
 -- waiting   hash: local -> messages that have not reached the connection's client yet
 -- stats     hash of counters, gone an hour after it began
 local inbox, waiting, stats = KEYS[1], KEYS[2], KEYS[3]
-local capacity, lives = tonumber(ARGV[1]), ARGV[2]
-local fields, refused = {}, {}
+local capacity, expiry, lives = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local fields, refused, swept = {}, {}, false
 
-for i = 3, #ARGV, 2 do
-  if redis.call('HINCRBY', waiting, ARGV[i], 1) > capacity then
-    redis.call('HINCRBY', waiting, ARGV[i], -1)
-    refused[#refused + 1] = (i - 3) / 2
-  else
+-- What has expired before anybody read it does not count: looked at only when it matters. Joins,
+-- leaves and messages to groups stay, as they count for nobody.
+local function sweep()
+  local time = redis.call('TIME')
+  local cutoff = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - expiry)
+  local after = '-'
+  while true do
+    local stale = redis.call('XRANGE', inbox, after, cutoff, 'COUNT', 100)
+    if #stale == 0 then return end
+    for _, entry in ipairs(stale) do
+      after = '(' .. entry[1]
+      if string.sub(entry[2][1], 1, 1) == '!' then
+        redis.call('XDEL', inbox, entry[1])
+        for i = 1, #entry[2], 2 do
+          local name = string.sub(entry[2][i], 2)
+          if redis.call('HINCRBY', waiting, name, -1) <= 0 then
+            redis.call('HDEL', waiting, name)
+          end
+        end
+      end
+    end
+  end
+end
+
+local function has_room(name)
+  if redis.call('HINCRBY', waiting, name, 1) <= capacity then return true end
+  redis.call('HINCRBY', waiting, name, -1)
+  if swept then return false end
+  swept = true
+  sweep()
+  if redis.call('HINCRBY', waiting, name, 1) <= capacity then return true end
+  redis.call('HINCRBY', waiting, name, -1)
+  return false
+end
+
+for i = 4, #ARGV, 2 do
+  if has_room(ARGV[i]) then
     fields[#fields + 1] = '!' .. ARGV[i]
     fields[#fields + 1] = ARGV[i + 1]
+  else
+    refused[#refused + 1] = (i - 4) / 2
   end
 end
 
@@ -26,5 +61,8 @@ if #fields > 0 then
     redis.call('EXPIRE', stats, 3600)
   end
 end
-if #refused > 0 then redis.call('HINCRBY', stats, 'channel_full_count', #refused) end
+if #refused > 0 then
+  redis.call('HINCRBY', stats, 'channel_full_count', #refused)
+  if redis.call('TTL', stats) < 0 then redis.call('EXPIRE', stats, 3600) end
+end
 return refused

@@ -41,6 +41,7 @@ if stats then
   end
   if accepted < payloads then
     redis.call('HINCRBY', stats, 'channel_full_count', payloads - accepted)
+    if redis.call('TTL', stats) < 0 then redis.call('EXPIRE', stats, 3600) end
   end
 end
 return accepted

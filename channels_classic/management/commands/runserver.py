@@ -11,6 +11,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.runserver import Command as DjangoCommand
 from django.utils import autoreload
@@ -28,6 +29,8 @@ from channels_classic.worker import WorkerGroup
 
 #: Worker threads, unless ``--nothreading`` asks for one.
 THREADS = 4
+#: How long they may take to finish when the server stops, in seconds.
+STOPPING = 5.0
 
 
 class Command(DjangoCommand):
@@ -93,7 +96,8 @@ class Command(DjangoCommand):
         return StaticFilesHandler(handler) if self._serves_static(options) else handler
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        if not options["use_asgi"] or DEFAULT_CHANNEL_LAYER not in channel_layers:
+        layer = self._layer() if options["use_asgi"] else None
+        if layer is None:
             self.stdout.write(
                 "No channel layer (CHANNEL_LAYERS has no 'default', or --noasgi): "
                 "HTTP only, no WebSockets."
@@ -102,10 +106,6 @@ class Command(DjangoCommand):
             return
         autoreload.raise_last_exception()
         setup_logger("channels_classic", options["verbosity"])
-        try:
-            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
-        except ChannelsError as error:
-            raise CommandError(str(error)) from error
         layer.router.check_default(self._http_consumer(options))
         if not options["skip_checks"]:
             self.stdout.write("Performing system checks...\n\n")
@@ -113,8 +113,20 @@ class Command(DjangoCommand):
         self.check_migrations()
         self._serve(layer, options)
 
+    def _layer(self) -> ChannelLayerWrapper | None:
+        """The default layer, if there is one, or ``CommandError``.
+
+        A syntax error in the routing is left alone: the reloader watches the file it names.
+        """
+        try:
+            if DEFAULT_CHANNEL_LAYER not in channel_layers:
+                return None
+            return channel_layers[DEFAULT_CHANNEL_LAYER]
+        except (ChannelsError, ImproperlyConfigured, ValueError) as error:
+            raise CommandError(str(error)) from error
+
     def _serve(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
-        threads = self._start_workers(layer, options) if options["run_worker"] else 0
+        workers = self._start_workers(layer, options) if options["run_worker"] else None
         application = InterfaceServer(
             layer.channel_layer,
             http_timeout=options["http_timeout"],
@@ -128,8 +140,11 @@ class Command(DjangoCommand):
                 application,
                 Listen(host=self.addr, port=int(self.port), graceful_timeout=2),
                 signal_handlers=not options["use_reloader"],
-                on_ready=lambda addresses: self._banner(addresses, layer, threads),
+                on_ready=lambda addresses: self._banner(addresses, layer, workers),
             )
+            if workers is not None:  # what is in hand is finished, as in production
+                workers.stop()
+                self._working.join(STOPPING)
         except ChannelsError as error:
             self.stderr.write(f"Error: {error}")
             sys.stderr.flush()
@@ -139,12 +154,13 @@ class Command(DjangoCommand):
                 self.stdout.write(message)
             sys.exit(0)
 
-    def _start_workers(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> int:
+    def _start_workers(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> WorkerGroup:
         count = THREADS if options["use_threading"] else 1
         group = WorkerGroup(layer, signal_handlers=False, n_threads=count)
         group.ready()
-        threading.Thread(target=group.run, name="workers", daemon=True).start()
-        return count
+        self._working = threading.Thread(target=group.run, name="workers", daemon=True)
+        self._working.start()
+        return group
 
     def _http_consumer(self, options: dict[str, Any]) -> ViewConsumer:
         return StaticFilesConsumer() if self._serves_static(options) else ViewConsumer()
@@ -156,8 +172,11 @@ class Command(DjangoCommand):
             and (settings.DEBUG or options.get("insecure_serving"))
         )
 
-    def _banner(self, addresses: list[str], layer: ChannelLayerWrapper, threads: int) -> None:
+    def _banner(
+        self, addresses: list[str], layer: ChannelLayerWrapper, group: WorkerGroup | None
+    ) -> None:
         quit_command = "CTRL-BREAK" if sys.platform == "win32" else "CONTROL-C"
+        threads = 1 + len(group.workers) if group else 0
         workers = f"{threads} worker thread(s)" if threads else "no workers: start runworker"
         self.stdout.write(
             f"{time.strftime('%B %d, %Y - %X')}\n"
@@ -172,7 +191,9 @@ class Command(DjangoCommand):
         """One coloured line on stderr for each request and each step of a WebSocket."""
         now = time.strftime("%Y/%m/%d %H:%M:%S")
         if protocol == "http":
-            text = "HTTP {method} {path} {status} [{time_taken:.2f}, {client}]".format(**details)
+            text = "HTTP {method} {path} {shown} [{time_taken:.2f}, {client}]".format(
+                **details, shown=details["status"] or "-"
+            )
             style = self._style_of(details["status"])
         else:
             verb = _VERBS[action]

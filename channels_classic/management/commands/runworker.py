@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
-from channels_classic.asgi import ChannelLayerWrapper, channel_layers
+from channels_classic.asgi import (
+    ChannelLayerWrapper,
+    channel_layers,
+    is_local_only,
+    load_layer_class,
+)
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import ChannelsError
 from channels_classic.log import setup_logger
 from channels_classic.message import Message
 from channels_classic.signals import worker_process_ready
 from channels_classic.staticfiles import StaticFilesConsumer
+from channels_classic.utils import name_that_thing
 from channels_classic.worker import WorkerGroup
 
 logger = logging.getLogger("channels_classic.worker")
@@ -30,6 +38,8 @@ class Command(BaseCommand):
         "as you need, on any machine. SIGTERM or Ctrl-C finishes the message in hand and ends; "
         "a second one ends at once."
     )
+    #: Done once the layer is there: the reloader is to see the file of a syntax error.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -60,19 +70,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "--reload", action="store_true", help="Start again when the code changes."
         )
+        parser.add_argument("--skip-checks", action="store_true", help="Skip system checks.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["threads"] < 1:
+            raise CommandError(f"--threads must be at least 1, not {options['threads']}")
+        check_alias(options["layer"])
         if options["reload"]:
             autoreload.run_with_reloader(self.work, **options)
         else:
             self.work(**options)
 
     def work(self, **options: Any) -> None:
-        """Set up the worker and run it; ``CommandError`` for options that make no sense."""
+        """Set up the worker and run it; ``CommandError`` when there is nothing to work on."""
         setup_logger("channels_classic.worker", options["verbosity"])
-        if options["threads"] < 1:
-            raise CommandError(f"--threads must be at least 1, not {options['threads']}")
         layer = layer_for_workers(options["layer"])
+        if not options["skip_checks"]:
+            self.check()
         worker = WorkerGroup(
             layer,
             callback=_log_message if options["verbosity"] > 1 else None,
@@ -83,7 +97,8 @@ class Command(BaseCommand):
         channels = worker.channels()
         if not channels:
             raise CommandError(
-                f"no channel is left to read: the routing has {', '.join(layer.router.channels)}"
+                "no channel is left to read: the routing has "
+                + ", ".join(sorted(layer.router.channels))
             )
         worker_process_ready.send_robust(sender=worker)
         logger.info("Worker on layer %s, %d thread(s)", layer, options["threads"])
@@ -92,21 +107,31 @@ class Command(BaseCommand):
         worker.run()
 
 
-def layer_for_workers(alias: str) -> ChannelLayerWrapper:
-    """The layer ``alias`` with the default routes, or the ``CommandError`` that says why not."""
-    if alias not in channel_layers:
-        known = ", ".join(channel_layers.configs) or "none"
-        raise CommandError(f"CHANNEL_LAYERS has no layer {alias!r}; it has: {known}")
+def check_alias(alias: str) -> None:
+    """``CommandError`` unless workers can share the layer ``alias``; no routing is loaded."""
     try:
-        layer = channel_layers[alias]
+        configs = channel_layers.configs
+        if alias not in configs:
+            known = ", ".join(configs) or "none"
+            raise CommandError(f"CHANNEL_LAYERS has no layer {alias!r}; it has: {known}")
+        entry = configs[alias]
+        layer_class = load_layer_class(alias, entry) if isinstance(entry, Mapping) else None
     except ChannelsError as error:
         raise CommandError(str(error)) from error
-    if layer.local_only():
+    if layer_class is not None and is_local_only(layer_class):
         raise CommandError(
-            f"the layer {alias!r} ({layer.channel_layer}) cannot be shared between processes: use "
-            "channels_classic.layers.redis.RedisChannelLayer, or runserver, which has its own "
-            "workers"
+            f"the layer {alias!r} ({name_that_thing(layer_class)}) cannot be shared between "
+            "processes: use channels_classic.layers.redis.RedisChannelLayer, or runserver, which "
+            "has its own workers"
         )
+
+
+def layer_for_workers(alias: str) -> ChannelLayerWrapper:
+    """The layer ``alias`` with the default routes, or the ``CommandError`` that says why not."""
+    try:
+        layer = channel_layers[alias]
+    except (ChannelsError, ImproperlyConfigured, ValueError) as error:
+        raise CommandError(str(error)) from error
     serve_static = settings.DEBUG and apps.is_installed("django.contrib.staticfiles")
     layer.router.check_default(StaticFilesConsumer() if serve_static else None)
     return layer

@@ -1,0 +1,219 @@
+"""Channel and Group: what users send with."""
+
+from __future__ import annotations
+
+import pytest
+
+from channels_classic import outbox
+from channels_classic.asgi import ChannelLayerWrapper, channel_layers
+from channels_classic.channel import Channel, Group
+from channels_classic.exceptions import (
+    ChannelFull,
+    InvalidContent,
+    InvalidName,
+    MessageTooLarge,
+)
+from channels_classic.layers.memory import InMemoryChannelLayer
+
+
+@pytest.fixture
+def wrapper(layer):
+    """Each layer in turn, as the settings would make it."""
+    return ChannelLayerWrapper(layer, "default", [])
+
+
+@pytest.fixture
+def memory():
+    return ChannelLayerWrapper(InMemoryChannelLayer(capacity=2), "default", [])
+
+
+both = pytest.mark.parametrize("kind", [Channel, Group])
+
+
+# Names and layers -------------------------------------------------------------------------------
+
+
+@both
+def test_a_name_is_kept(kind, memory):
+    target = kind("a.name", channel_layer=memory)
+    assert (target.name, str(target), repr(target)) == (
+        "a.name",
+        "a.name",
+        f"{kind.__name__}('a.name')",
+    )
+
+
+@both
+def test_a_name_may_be_ascii_bytes(kind, memory):
+    assert kind(b"a.name", channel_layer=memory).name == "a.name"
+
+
+@both
+def test_bytes_beyond_ascii_are_no_name(kind, memory):
+    with pytest.raises(InvalidName, match="is not a channel or group name"):
+        kind(b"\xff", channel_layer=memory)
+
+
+@both
+def test_the_layer_is_the_one_given(kind, memory):
+    assert kind("name", channel_layer=memory).channel_layer is memory
+
+
+@both
+@pytest.mark.parametrize("nothing", [None, False, ""])
+def test_without_a_layer_it_is_the_default_one(kind, nothing):
+    assert kind("name", channel_layer=nothing).channel_layer is channel_layers["default"]
+
+
+@both
+def test_the_layer_may_be_named_by_its_alias(kind, settings):
+    entry = settings.CHANNEL_LAYERS["default"]
+    settings.CHANNEL_LAYERS = {"default": entry, "other": entry}
+    assert kind("name", alias="other").channel_layer is channel_layers["other"]
+    assert kind("name", "other").channel_layer is channel_layers["other"]
+
+
+@both
+def test_an_unknown_alias_is_a_key_error(kind):
+    with pytest.raises(KeyError, match="nope"):
+        kind("name", alias="nope")
+
+
+# Sending to a channel -----------------------------------------------------------------------------
+
+
+def test_what_is_sent_is_received(wrapper, layer):
+    Channel("work", channel_layer=wrapper).send({"a": 1, "b": b"\x00", "c": [None, True]})
+    assert layer.receive(["work"]) == ("work", {"a": 1, "b": b"\x00", "c": [None, True]})
+
+
+def test_a_full_channel_is_the_senders_affair(memory):
+    channel = Channel("work", channel_layer=memory)
+    channel.send({})
+    channel.send({})
+    with pytest.raises(ChannelFull, match="work is full"):
+        channel.send({})
+
+
+@both
+@pytest.mark.parametrize("content", ["text", None, [("a", 1)], 5])
+@pytest.mark.parametrize("error", [InvalidContent, TypeError, ValueError])
+def test_content_that_is_no_dict_is_refused_by_both_names(kind, content, error, memory):
+    """Channels 1 raised ``TypeError`` for a channel and ``ValueError`` for a group."""
+    with pytest.raises(error, match="the content of a message is a dict, not"):
+        kind("name", channel_layer=memory).send(content)
+
+
+@both
+def test_a_value_that_cannot_be_carried_is_refused_with_its_place(kind, memory):
+    with pytest.raises(InvalidContent, match=r"a.*b"):
+        kind("name", channel_layer=memory).send({"a": {"b": object()}})
+
+
+@both
+def test_a_message_that_is_too_large_is_refused(kind, memory):
+    with pytest.raises(MessageTooLarge):
+        kind("name", channel_layer=memory).send({"a": "x" * 2_000_000})
+
+
+@both
+@pytest.mark.parametrize("name", ["not fine", "", "x" * 100, "a!b!c", 5, None])
+def test_a_bad_name_is_refused_when_it_is_sent_to(kind, name, memory):
+    with pytest.raises(InvalidName):
+        kind(name, channel_layer=memory).send({})
+
+
+# Inside a consumer --------------------------------------------------------------------------------
+
+
+def test_inside_a_consumer_a_send_waits_for_its_end(wrapper, layer):
+    with outbox.holding() as box:
+        Channel("work", channel_layer=wrapper).send({"a": 1})
+        assert layer.receive(["work"]) == (None, None)
+    box.flush()
+    assert layer.receive(["work"]) == ("work", {"a": 1})
+
+
+def test_inside_a_consumer_a_group_send_waits_too(wrapper, layer):
+    Group("group", channel_layer=wrapper).add("work")
+    with outbox.holding() as box:
+        Group("group", channel_layer=wrapper).send({"a": 1})
+        assert layer.receive(["work"]) == (None, None)
+    box.flush()
+    assert layer.receive(["work"]) == ("work", {"a": 1})
+
+
+def test_an_immediate_send_does_not_wait(wrapper, layer):
+    with outbox.holding() as box:
+        Channel("work", channel_layer=wrapper).send({"a": 1}, immediately=True)
+        assert layer.receive(["work"]) == ("work", {"a": 1})
+    assert box.sends == []
+
+
+def test_an_immediate_group_send_does_not_wait(wrapper, layer):
+    group = Group("group", channel_layer=wrapper)
+    group.add("work")
+    with outbox.holding() as box:
+        group.send({"a": 1}, immediately=True)
+        assert layer.receive(["work"]) == ("work", {"a": 1})
+    assert box.sends == []
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [("not fine", {}, InvalidName), ("fine", "text", InvalidContent)],
+)
+def test_inside_a_consumer_what_is_wrong_is_known_at_once(kind, name, content, error, memory):
+    with outbox.holding() as box, pytest.raises(error):
+        kind(name, channel_layer=memory).send(content)
+    assert box.sends == []
+
+
+# Groups -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_member_may_be_a_channel_or_its_name(wrapper, layer, by_name):
+    group = Group("group", channel_layer=wrapper)
+    member = "work" if by_name else Channel("work", channel_layer=wrapper)
+    group.add(member)
+    assert layer.group_channels("group") == ["work"]
+    group.discard(member)
+    assert layer.group_channels("group") == []
+
+
+def test_a_group_send_reaches_every_member(wrapper, layer):
+    group = Group("group", channel_layer=wrapper)
+    for name in ("a", "b"):
+        group.add(name)
+    group.send({"n": 1})
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+    assert layer.receive(["b"]) == ("b", {"n": 1})
+
+
+def test_membership_does_not_wait_for_the_end_of_the_consumer(wrapper, layer):
+    group = Group("group", channel_layer=wrapper)
+    with outbox.holding():
+        group.add("work")
+        assert layer.group_channels("group") == ["work"]
+        group.discard("work")
+        assert layer.group_channels("group") == []
+
+
+def test_a_group_passes_over_its_full_members(memory):
+    group = Group("group", channel_layer=memory)
+    group.add("work")
+    for _ in range(5):
+        group.send({})
+    assert memory.channel_statistics("work")["messages_pending"] == 2
+
+
+def test_who_is_no_member_can_be_discarded(wrapper, layer):
+    Group("group", channel_layer=wrapper).discard("nobody")
+    assert layer.group_channels("group") == []
+
+
+def test_a_group_that_nobody_is_in_can_be_sent_to(wrapper, layer):
+    Group("group", channel_layer=wrapper).send({})
+    assert layer.group_channels("group") == []
