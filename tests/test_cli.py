@@ -267,8 +267,10 @@ def test_the_start_says_what_listens_where(started, caplog):
     assert caplog.messages == [
         f"Interface server {channels_classic.__version__}, process {os.getpid()}",
         f"Channel layer: {layer}",
-        "Workers of other processes cannot reach this layer: use RedisChannelLayer, "
-        "or manage.py runserver, which has workers of its own",
+        (
+            "Workers of other processes cannot reach this layer: use RedisChannelLayer, "
+            "or manage.py runserver, which has workers of its own"
+        ),
         "Listening on http://127.0.0.1:8000",
         "Listening on unix:/run/site.sock",
     ]

@@ -7,14 +7,12 @@ import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.base import Received
+from channels_classic.layers.shard import Shard
 from channels_classic.layers.wire import TAKE, TAKE_INBOX, Command
-
-if TYPE_CHECKING:
-    from channels_classic.layers.redis import RedisChannelLayer
 
 logger = logging.getLogger("channels_classic.layers")
 
@@ -29,8 +27,8 @@ Steps = Generator[tuple[list[Command], bool], list[Any], Received]
 class Reception:
     """What ``receive`` knows from call to call: messages to groups that it has split up."""
 
-    def __init__(self, layer: RedisChannelLayer) -> None:
-        self.layer = layer
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
         self._split: defaultdict[str, deque[tuple[str, bytes]]] = defaultdict(deque)
 
     def receive(self, names: Sequence[str], block: bool) -> Steps:
@@ -50,30 +48,30 @@ class Reception:
         return None, None
 
     def _wait_command(self, next_ids: dict[str, Any], wait_ms: int) -> Command:
-        keys = self.layer.keys
+        keys = self.shard.keys
         streams = [keys.inbox(n) if n.endswith("!") else keys.channel(n) for n in next_ids]
         read = ("XREAD", "COUNT", 1, "BLOCK", wait_ms)
         return (*read, "STREAMS", *streams, *next_ids.values())
 
     def _take(self, name: str) -> Generator[Any, Any, tuple[Received | None, bytes]]:
-        layer = self.layer
+        shard = self.shard
         while True:
-            command = TAKE.command([layer.keys.channel(name)], [layer.expiry_ms])
+            command = TAKE.command([shard.keys.channel(name)], [shard.expiry_ms])
             [reply] = yield [command], False
             if not isinstance(reply, list):
                 return None, reply
             _, fields = reply
             values = dict(zip(fields[::2], fields[1::2], strict=False))
             try:
-                return (name, layer.codec.decode(values[b"m"])), b""
+                return (name, shard.codec.decode(values[b"m"])), b""
             except (UndecodableMessage, KeyError) as error:
                 logger.error("Passed over an entry of channel %s: %r", name, error)
 
     def _take_inbox(self, process: str) -> Generator[Any, Any, tuple[Received | None, bytes]]:
-        layer, keys, split = self.layer, self.layer.keys, self._split[process]
+        shard, keys, split = self.shard, self.shard.keys, self._split[process]
         take = TAKE_INBOX.command(
             [keys.inbox(process), keys.waiting(process), keys.changed(process)],
-            [layer.expiry_ms, keys.members("", process)],
+            [shard.expiry_ms, keys.members("", process)],
         )
         while True:
             try:
@@ -87,7 +85,7 @@ class Reception:
                 split.extend(_by_member(process, reply))
                 continue
             try:
-                return (name, layer.codec.decode(payload)), b""
+                return (name, shard.codec.decode(payload)), b""
             except UndecodableMessage as error:
                 logger.error("Passed over a message in the inbox of %s: %s", process, error)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -29,6 +27,7 @@ from channels_classic.layers.reception import BLOCK, Reception
 from channels_classic.layers.redis_inbox import RedisInbox
 from channels_classic.layers.redis_receiver import RedisReceiver
 from channels_classic.layers.ring import Host, nodes
+from channels_classic.layers.shard import GRACE, Shard
 from channels_classic.layers.wire import (
     ALIVE,
     ANNOUNCE,
@@ -36,14 +35,7 @@ from channels_classic.layers.wire import (
     JOIN,
     LEAVE,
     Command,
-    Keys,
-    Planner,
-    Script,
 )
-from channels_classic.layers.writer import Writer
-
-#: Keys of channels outlive the last send to them by the expiry and this, in seconds.
-GRACE = 60
 
 _COUNTS = ("messages_count", "channel_full_count")
 _GLOB = re.compile(r"[*?\[\]\\]")
@@ -78,62 +70,34 @@ class RedisChannelLayer(BaseChannelLayer):
         super().__init__(**options)
         if not isinstance(prefix, str):
             raise ValueError(f"prefix must be a str, not {prefix!r}")
-        [self.node] = nodes(hosts, connection_kwargs)
+        [node] = nodes(hosts, connection_kwargs)
         self.prefix = prefix
-        self.keys = Keys(prefix)
         self.codec = Codec(max_size=int(self.max_message_size), keys=symmetric_encryption_keys)
-        self.expiry_ms = int(self.expiry * 1000)
-        self.planner = Planner(
-            self.keys,
-            self.get_capacity,
-            expiry_ms=self.expiry_ms,
-            lives_ms=self.expiry_ms + GRACE * 1000,
+        self.shard = Shard(
+            node,
+            prefix=prefix,
+            codec=self.codec,
+            capacity=self.get_capacity,
+            expiry=self.expiry,
+            max_connections=max_connections,
             inbox_limit=inbox_limit,
         )
-        self._links = Links(self.node, max_connections)
-        self._waiting_links = Links(self.node, max_connections, timeout=BLOCK + TIMEOUT)
-        self._reception = Reception(self)
-        self._writers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Writer] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._last_writer: tuple[asyncio.AbstractEventLoop | None, Writer | None] = (None, None)
+        self._waiting_links = Links(node, max_connections, timeout=BLOCK + TIMEOUT)
+        self._reception = Reception(self.shard)
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}({self.node.name})"
+        return f"{type(self).__name__}({self.shard.node.name})"
 
     def encode(self, content: Content) -> bytes:
         return self.codec.encode(content)
 
-    def call(self, *commands: Command) -> list[Any]:
-        """The replies to ``commands``, none of them an error, or ``LayerUnavailable``."""
-        return good(self.node.name, self._links.call(commands)) if commands else []
-
     # Sending --------------------------------------------------------------------------
 
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        steps = self.planner.steps(envelopes)
-        refused: list[Envelope] = []
-        forwards: list[Envelope] = []
-        for step, reply in zip(steps, self.call(*(step.command for step in steps)), strict=True):
-            refused += step.refused(reply)
-            forwards += step.forwards(reply)
-        if forwards:
-            self.deliver(forwards)  # a group passes over its full members
-        return refused
+        return self.shard.deliver(envelopes)
 
     async def deliver_async(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        return await self.writer().deliver(envelopes)
-
-    def writer(self) -> Writer:
-        """What this event loop writes with: the sends of one turn in one round trip."""
-        loop = asyncio.get_running_loop()
-        last, writer = self._last_writer
-        if loop is last and writer is not None:  # a look-up with weak keys takes its time
-            return writer
-        if (writer := self._writers.get(loop)) is None:
-            writer = self._writers[loop] = Writer(self.node, self.planner)
-        self._last_writer = loop, writer
-        return writer
+        return await self.shard.writer().deliver(envelopes)
 
     # Receiving ------------------------------------------------------------------------
 
@@ -142,20 +106,23 @@ class RedisChannelLayer(BaseChannelLayer):
         try:
             commands, waits = next(steps)
             while True:
-                links = self._waiting_links if waits else self._links
-                commands, waits = steps.send(good(self.node.name, links.call(commands)))
+                call = self._waiting_call if waits else self.shard.call
+                commands, waits = steps.send(call(*commands))
         except StopIteration as stop:
             received: Received = stop.value
             return received
 
+    def _waiting_call(self, *commands: Command) -> list[Any]:
+        return good(self.shard.node.name, self._waiting_links.call(commands))
+
     async def receive_async(self, channels: Sequence[str]) -> Received:
         steps = self._reception.receive(valid_receive_names(channels), True)
-        link = AsyncLink(self.node)
+        link = AsyncLink(self.shard.node)
         try:
             commands, _ = next(steps)
             while True:
                 replies = await link.call(commands, timeout=BLOCK + TIMEOUT)
-                commands, _ = steps.send(good(self.node.name, replies))
+                commands, _ = steps.send(good(self.shard.node.name, replies))
         except StopIteration as stop:
             received: Received = stop.value
             return received
@@ -163,62 +130,51 @@ class RedisChannelLayer(BaseChannelLayer):
             await link.close()
 
     def receiver(self, channels: Sequence[str]) -> Receiver:
-        return RedisReceiver(self, valid_receive_names(channels))
+        return RedisReceiver(self, self.shard, valid_receive_names(channels))
 
     def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
-        return RedisInbox(self, process, is_open)
+        return RedisInbox(self, self.shard, process, is_open)
 
     # Groups ---------------------------------------------------------------------------
 
     def group_add(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
         if "!" in channel:
-            self.call(self.membership(JOIN, group, channel))
+            self.shard.call(self.shard.membership(JOIN, group, channel))
         else:
             ends = int((time.time() + self.group_expiry) * 1000)
-            self.call(("ZADD", self.keys.group(group), ends, channel))
+            self.shard.call(("ZADD", self.shard.keys.group(group), ends, channel))
 
     def group_discard(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
         if "!" in channel:
-            self.call(self.membership(LEAVE, group, channel))
+            self.shard.call(self.shard.membership(LEAVE, group, channel))
         else:
-            self.call(("ZREM", self.keys.group(group), channel))
+            self.shard.call(("ZREM", self.shard.keys.group(group), channel))
 
     def group_channels(self, group: str) -> list[str]:
-        key = self.keys.group(valid_group_name(group))
+        key = self.shard.keys.group(valid_group_name(group))
         now = int(time.time() * 1000)
-        [found] = self.call(("ZRANGE", key, f"({now}", "+inf", "BYSCORE"))
+        [found] = self.shard.call(("ZRANGE", key, f"({now}", "+inf", "BYSCORE"))
         names = [name.decode("ascii") for name in found]
         processes = [name for name in names if name.endswith("!")]
-        members = self.call(*(("SMEMBERS", self.keys.members(group, p)) for p in processes))
+        members = self.shard.call(
+            *(("SMEMBERS", self.shard.keys.members(group, p)) for p in processes)
+        )
         return [name for name in names if not name.endswith("!")] + [
             process + local.decode("ascii")
             for process, locals_ in zip(processes, members, strict=True)
             for local in locals_
         ]
 
-    def membership(self, script: Script, group: str, channel: str) -> Command:
-        """The command that makes ``channel``, of some process, join or leave ``group``."""
-        process = non_local_name(channel)
-        keys = (
-            self.keys.group(group),
-            self.keys.members(group, process),
-            self.keys.joined(process),
-            self.keys.inbox(process),
-            self.keys.changed(process),
-        )
-        args = (group, process, channel[len(process) :], self.planner.lives_ms)
-        return script.command(keys, args)
-
     # The rest of the contract -----------------------------------------------------------
 
     def flush(self) -> None:
         cursor = b"0"
         while True:
-            [(cursor, found)] = self.call(self._scan(cursor, ""))
+            [(cursor, found)] = self.shard.call(self._scan(cursor, ""))
             if found:
-                self.call(("UNLINK", *found))
+                self.shard.call(("UNLINK", *found))
             if cursor == b"0":
                 break
         self._reception.clear()
@@ -226,9 +182,9 @@ class RedisChannelLayer(BaseChannelLayer):
     def channel_statistics(self, channel: str) -> dict[str, float]:
         name = non_local_name(valid_channel_name(channel))
         is_process = name.endswith("!")
-        stream = self.keys.inbox(name) if is_process else self.keys.channel(name)
-        counts, length, first, (seconds, micros) = self.call(
-            ("HMGET", self.keys.stats(name), *_COUNTS),
+        stream = self.shard.keys.inbox(name) if is_process else self.shard.keys.channel(name)
+        counts, length, first, (seconds, micros) = self.shard.call(
+            ("HMGET", self.shard.keys.stats(name), *_COUNTS),
             ("XLEN", stream),
             ("XRANGE", stream, "-", "+", "COUNT", 1),
             ("TIME",),
@@ -245,8 +201,8 @@ class RedisChannelLayer(BaseChannelLayer):
         totals = dict.fromkeys(_COUNTS, 0.0)
         cursor = b"0"
         while True:
-            [(cursor, found)] = self.call(self._scan(cursor, "stats:"))
-            for counts in self.call(*(("HMGET", key, *_COUNTS) for key in found)):
+            [(cursor, found)] = self.shard.call(self._scan(cursor, "stats:"))
+            for counts in self.shard.call(*(("HMGET", key, *_COUNTS) for key in found)):
                 for key, count in zip(_COUNTS, counts, strict=True):
                     totals[key] += int(count or 0)
             if cursor == b"0":
@@ -258,9 +214,11 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def announce(self, worker: str, channels: Sequence[str], *, ttl: float) -> None:
         lives = int(ttl + GRACE) * 1000
-        self.call(
+        self.shard.call(
             *(
-                ANNOUNCE.command([self.keys.workers(channel)], [worker, int(ttl * 1000), lives])
+                ANNOUNCE.command(
+                    [self.shard.keys.workers(channel)], [worker, int(ttl * 1000), lives]
+                )
                 for channel in channels
             )
         )
@@ -270,19 +228,20 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def is_gone(self, channel: str) -> bool:
         process = non_local_name(channel)
-        [count] = self.call(("HGET", self.keys.waiting(process), channel[len(process) :]))
+        [count] = self.shard.call(
+            ("HGET", self.shard.keys.waiting(process), channel[len(process) :])
+        )
         return int(count or 0) >= CLOSED // 2
 
     async def has_worker(self, channel: str) -> bool:
-        [count] = await self.writer().call([ALIVE.command([self.keys.workers(channel)], [])])
+        [count] = await self.shard.writer().call(
+            [ALIVE.command([self.shard.keys.workers(channel)], [])]
+        )
         return bool(count)
 
     def close(self) -> None:
-        self._links.close()
+        self.shard.close()
         self._waiting_links.close()
 
     async def close_async(self) -> None:
-        self._last_writer = (None, None)
-        writer = self._writers.pop(asyncio.get_running_loop(), None)
-        if writer is not None:
-            await writer.close()
+        await self.shard.close_async()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from channels_classic.layers.base import GONE, Arrival, Inbox, IsOpen
+from channels_classic.layers.base import GONE, Arrival, BaseChannelLayer, Inbox, IsOpen
 from channels_classic.layers.fanout import Fanout
 from channels_classic.layers.links import TIMEOUT, AsyncLink, good
+from channels_classic.layers.shard import Shard
 from channels_classic.layers.wire import CLOSED, LEAVE, Command
-
-if TYPE_CHECKING:
-    from channels_classic.layers.redis import RedisChannelLayer
 
 logger = logging.getLogger("channels_classic.layers")
 
@@ -27,15 +25,16 @@ REFRESH = 10.0
 class RedisInbox(Inbox):
     """Reads the inbox stream from the last entry on; what was read is trimmed by the next read."""
 
-    layer: RedisChannelLayer
-
-    def __init__(self, layer: RedisChannelLayer, process: str, is_open: IsOpen) -> None:
+    def __init__(
+        self, layer: BaseChannelLayer, shard: Shard, process: str, is_open: IsOpen
+    ) -> None:
         super().__init__(layer, process)
-        self._link = AsyncLink(layer.node)
-        self._key = layer.keys.inbox(process)
+        self._shard = shard
+        self._link = AsyncLink(shard.node)
+        self._key = shard.keys.inbox(process)
         self._last = b"0-0"
         self._is_open = is_open
-        self._fanout = Fanout(layer.codec)
+        self._fanout = Fanout(shard.codec)
         self._clock_offset = 0.0
         self._refresh_at = 0.0
 
@@ -49,15 +48,15 @@ class RedisInbox(Inbox):
             ),
         ]
         replies = await self._link.call(commands, timeout=WAIT + TIMEOUT)
-        good(self.layer.node.name, replies)
+        good(self._shard.node.name, replies)
         if len(replies) > 2:
             self._refreshed(replies[0])
         return self._arrivals(replies[-1][0][1]) if replies[-1] else []
 
     def _refreshing(self) -> list[Command]:
         """Now and then: look at Redis's clock, and keep the keys alive."""
-        lives = self.layer.planner.lives_ms
-        keys = (self._key, self.layer.keys.waiting(self.process))
+        lives = self._shard.lives_ms
+        keys = (self._key, self._shard.keys.waiting(self.process))
         return [("TIME",), *(("PEXPIRE", key, lives) for key in keys)]
 
     def _refreshed(self, redis_time: list[bytes]) -> None:
@@ -99,26 +98,26 @@ class RedisInbox(Inbox):
                 self.drained(arrival.locals[0])
 
     def drained(self, local: str) -> None:
-        self.layer.writer().drained(self.process, local, 1)
+        self._shard.writer().drained(self.process, local, 1)
 
     def forget(self, local: str) -> None:
-        writer = self.layer.writer()
+        writer = self._shard.writer()
         writer.drained(self.process, local, 0)
         commands = [self._leave(group, local) for group in self._fanout.forget(local)]
         if commands:
             writer.post(commands)
 
     def refuse(self, local: str) -> None:
-        writer = self.layer.writer()
+        writer = self._shard.writer()
         writer.drained(self.process, local, -CLOSED)
         asyncio.get_running_loop().call_later(GONE, writer.drained, self.process, local, 0)
 
     def _leave(self, group: str, local: str) -> Command:
-        return self.layer.membership(LEAVE, group, self.process + local)
+        return self._shard.membership(LEAVE, group, self.process + local)
 
     async def close(self) -> None:
         """Take the process out of its groups and remove its inbox."""
-        keys, process = self.layer.keys, self.process
+        keys, process = self._shard.keys, self.process
         await self._link.close()
         try:
             joined, *_ = await self._link.call([("SMEMBERS", keys.joined(process))])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.base import (
+    BaseChannelLayer,
     Content,
     Delivery,
     Envelope,
@@ -17,10 +18,8 @@ from channels_classic.layers.base import (
     random_letters,
 )
 from channels_classic.layers.links import TIMEOUT, Link
+from channels_classic.layers.shard import Shard
 from channels_classic.layers.wire import WORKERS, Command, Step
-
-if TYPE_CHECKING:
-    from channels_classic.layers.redis import RedisChannelLayer
 
 logger = logging.getLogger("channels_classic.layers")
 
@@ -38,13 +37,12 @@ class _Token(NamedTuple):
 class RedisReceiver(Receiver):
     """Takes messages as one consumer of the group "workers" on each channel's stream."""
 
-    layer: RedisChannelLayer
-
-    def __init__(self, layer: RedisChannelLayer, channels: Sequence[str]) -> None:
+    def __init__(self, layer: BaseChannelLayer, shard: Shard, channels: Sequence[str]) -> None:
         super().__init__(layer, channels)
+        self._shard = shard
         self.name = random_letters(12)
-        self._link = Link(layer.node, timeout=LONGEST_WAIT + TIMEOUT)
-        self._names = {layer.keys.channel(name).encode(): name for name in self.channels}
+        self._link = Link(shard.node, timeout=LONGEST_WAIT + TIMEOUT)
+        self._names = {shard.keys.channel(name).encode(): name for name in self.channels}
         self._has_groups = False
 
     def exchange(
@@ -55,8 +53,8 @@ class RedisReceiver(Receiver):
         limit: int,
         timeout: float,
     ) -> Exchange:
-        before = acknowledgements(self.layer, done)
-        steps = self.layer.planner.steps(sends)
+        before = acknowledgements(self._shard, done)
+        steps = self._shard.planner.steps(sends)
         first, last = len(before), len(before) + len(steps)
         read = self._read_command(limit, min(timeout, LONGEST_WAIT))
         groups = [] if self._has_groups else self._group_commands()
@@ -93,7 +91,7 @@ class RedisReceiver(Receiver):
             refused += step.refused(reply)
             forwards += step.forwards(reply)
         if forwards:
-            self.layer.deliver(forwards)
+            self._shard.deliver(forwards)
         return refused
 
     def _deliveries(self, found: list[Any], now_ms: int) -> list[Delivery]:
@@ -104,44 +102,44 @@ class RedisReceiver(Receiver):
             for entry_id, fields in entries:
                 values = dict(zip(fields[::2], fields[1::2], strict=False)) if fields else {}
                 token = _Token(entry_id, _arrived(entry_id, values))
-                is_young = now_ms - token.arrived_ms <= self.layer.expiry_ms
+                is_young = now_ms - token.arrived_ms <= self._shard.expiry_ms
                 content = self._content(name, values) if is_young else None
                 if content is None:
                     unusable.append(Delivery(name, {}, token))
                 else:
                     deliveries.append(Delivery(name, content, token))
         if unusable:
-            self._link.call(acknowledgements(self.layer, unusable))
+            self._link.call(acknowledgements(self._shard, unusable))
         return deliveries
 
     def _content(self, name: str, values: dict[bytes, bytes]) -> Content | None:
         try:
-            return self.layer.codec.decode(values[b"m"])
+            return self._shard.codec.decode(values[b"m"])
         except (UndecodableMessage, KeyError) as error:
             logger.error("Passed over an entry of channel %s: %r", name, error)
             return None
 
     def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
-        before = acknowledgements(self.layer, done)
-        steps = self.layer.planner.steps(sends)
+        before = acknowledgements(self._shard, done)
+        steps = self._shard.planner.steps(sends)
         commands = [*before, *(step.command for step in steps)]
         replies = self._link.call(commands) if commands else []
         return self._refused(steps, replies[len(before) :])
 
     async def settle_async(self, done: Delivery, sends: Sequence[Envelope]) -> list[Envelope]:
-        return await self.layer.writer().deliver(sends, acknowledgements(self.layer, [done]))
+        return await self._shard.writer().deliver(sends, acknowledgements(self._shard, [done]))
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """To the tail of their channels, with the age they have; no capacity is asked."""
         if not deliveries:
             return
-        codec, keys = self.layer.codec, self.layer.keys
-        commands = acknowledgements(self.layer, deliveries)
+        codec, keys = self._shard.codec, self._shard.keys
+        commands = acknowledgements(self._shard, deliveries)
         commands += self._group_commands()  # if Redis was emptied since
         for delivery in deliveries:
             key = keys.channel(delivery.channel)
             fields = ("m", codec.encode(delivery.content), "t", delivery.token.arrived_ms)
-            commands += [("XADD", key, "*", *fields), ("PEXPIRE", key, self.layer.planner.lives_ms)]
+            commands += [("XADD", key, "*", *fields), ("PEXPIRE", key, self._shard.lives_ms)]
         self._link.call(commands)
 
     def close(self) -> None:
@@ -171,13 +169,13 @@ def _arrived(entry_id: bytes, values: dict[bytes, bytes]) -> int:
     return int(first if known else entry_id.partition(b"-")[0])
 
 
-def acknowledgements(layer: RedisChannelLayer, done: Sequence[Delivery]) -> list[Command]:
+def acknowledgements(shard: Shard, done: Sequence[Delivery]) -> list[Command]:
     """The commands after which the messages in ``done`` are no longer on the bus."""
     by_channel: defaultdict[str, list[bytes]] = defaultdict(list)
     for delivery in done:
         by_channel[delivery.channel].append(delivery.token.entry_id)
     commands: list[Command] = []
     for name, ids in by_channel.items():
-        key = layer.keys.channel(name)
+        key = shard.keys.channel(name)
         commands += [("XACK", key, WORKERS, *ids), ("XDEL", key, *ids)]
     return commands

@@ -53,7 +53,7 @@ class TestConformance(ConformanceTestCase):
         return sum(each["calls"] for name, each in stats.items() if name != "cmdstat_info")
 
     def put_garbage(self, channel: str) -> bool:
-        keys, process = self.channel_layer.keys, channel.partition("!")[0] + "!"
+        keys, process = self.channel_layer.shard.keys, channel.partition("!")[0] + "!"
         stream = keys.inbox(process) if "!" in channel else keys.channel(channel)
         fields = [b"m", b"t", b"other", b"", b"!a", b"*some.group", b"?", b"!\xff"]
         for field in fields:
@@ -170,9 +170,9 @@ def test_a_receiver_that_is_closed_leaves_its_streams_empty(make_redis, client):
     assert take(other) == []
     receiver.close()
     assert layer.channel_statistics("a")["messages_pending"] == 0
-    [group] = client.xinfo_groups(layer.keys.channel("a"))
+    [group] = client.xinfo_groups(layer.shard.keys.channel("a"))
     assert group["pending"] == 0
-    consumers = client.xinfo_consumers(layer.keys.channel("a"), "workers")
+    consumers = client.xinfo_consumers(layer.shard.keys.channel("a"), "workers")
     assert receiver.name.encode() not in [each["name"] for each in consumers]
     for _ in range(2):
         layer.send("a", {})
@@ -189,7 +189,7 @@ def test_nothing_waits_for_connections_that_got_everything(make_redis, client):
         for arrival in await inbox.read():
             inbox.drained(arrival.locals[0])
         await layer.close_async()
-        assert client.exists(layer.keys.waiting("p!")) == 0
+        assert client.exists(layer.shard.keys.waiting("p!")) == 0
         await inbox.close()
 
     run(layer, check)
@@ -204,7 +204,7 @@ def test_a_message_that_cannot_be_read_does_not_fill_its_connection(make_redis, 
         for _ in range(2):
             foreign.send("p!a", {})
         assert await inbox.read() == []
-        await layer.writer().call([("PING",)])
+        await layer.shard.writer().call([("PING",)])
         for _ in range(2):
             layer.send("p!a", {})
         await inbox.close()
@@ -262,7 +262,7 @@ def test_a_connection_is_full_until_its_client_has_taken_what_was_read(make_redi
         assert len(await inbox.read()) == 2
         assert refused(layer, "p!a")
         inbox.drained("a")
-        await layer.writer().call([("PING",)])
+        await layer.shard.writer().call([("PING",)])
         assert not refused(layer, "p!a")
         assert refused(layer, "p!a")
         await inbox.close()
@@ -298,7 +298,7 @@ def test_messages_that_a_server_reads_too_late_free_their_room(make_redis, caplo
         layer.send_group("chat", {"n": 2})
         await asyncio.sleep(0.25)
         assert await inbox.read() == []
-        await layer.writer().call([("PING",)])
+        await layer.shard.writer().call([("PING",)])
         assert not refused(layer, "p!a")
         assert not refused(layer, "p!a")
         layer.send_group("chat", {"n": 3})
@@ -322,7 +322,9 @@ def test_a_server_that_does_not_read_misses_sends_to_groups_past_the_limit(make_
 
 def test_a_group_may_have_more_members_than_a_script_has_room_for_at_once(make_redis):
     layer = make_redis()
-    layer.call(*(layer.membership(JOIN, "chat", f"p!{number}") for number in range(9000)))
+    layer.shard.call(
+        *(layer.shard.membership(JOIN, "chat", f"p!{number}") for number in range(9000))
+    )
     layer.send_group("chat", {})
     assert len({layer.receive(["p!"])[0] for _ in range(9000)}) == 9000
     assert layer.receive(["p!"]) == (None, None)
@@ -335,7 +337,7 @@ def test_counters_of_a_channel_that_is_always_full_end_too(make_redis, client):
     layer = make_redis(capacity=1)
     for name in ("a", "p!a"):
         layer.send(name, {})
-        key = layer.keys.stats(name.partition("!")[0] + "!" if "!" in name else name)
+        key = layer.shard.keys.stats(name.partition("!")[0] + "!" if "!" in name else name)
         client.delete(key)  # as after an hour
         assert refused(layer, name)
         assert 0 < client.ttl(key) <= 3600
@@ -440,7 +442,7 @@ def test_a_foreign_age_is_passed_over(make_redis, client, time_):
     layer = make_redis()
     receiver = layer.receiver(["a"])
     for _ in range(2):
-        client.xadd(layer.keys.channel("a"), {"m": layer.encode({"n": 1}), "t": time_})
+        client.xadd(layer.shard.keys.channel("a"), {"m": layer.encode({"n": 1}), "t": time_})
     assert layer.receive(["a"]) == ("a", {"n": 1})
     assert [delivery.content for delivery in take(receiver)] == [{"n": 1}]
     receiver.close()
@@ -500,7 +502,7 @@ def test_what_is_given_back_after_a_flush_can_be_taken(make_redis, client):
     deliveries = take(receiver)
     layer.flush()
     receiver.give_back(deliveries)
-    assert client.ttl(layer.keys.channel("a")) > 0
+    assert client.ttl(layer.shard.keys.channel("a")) > 0
     assert layer.receive(["a"]) == ("a", {"n": 1})
     assert [delivery.content for delivery in take(receiver)] == [{"n": 2}]
     receiver.close()
@@ -569,7 +571,7 @@ def test_an_inbox_reads_on_when_redis_comes_back(own_redis, make_redis):
 
 def test_a_key_of_another_kind_is_named_and_stops_nobody(make_redis, client):
     layer = make_redis()
-    client.set(layer.keys.channel("broken"), "no stream")
+    client.set(layer.shard.keys.channel("broken"), "no stream")
     with pytest.raises(LayerUnavailable, match="refuses: WRONGTYPE|Operation against a key"):
         layer.send("broken", {})
     with pytest.raises(LayerUnavailable):
@@ -580,7 +582,7 @@ def test_a_key_of_another_kind_is_named_and_stops_nobody(make_redis, client):
 
 def test_a_send_that_redis_refuses_is_logged_by_the_worker_that_goes_on(make_redis, client, caplog):
     layer = make_redis()
-    client.set(layer.keys.channel("broken"), "no stream")
+    client.set(layer.shard.keys.channel("broken"), "no stream")
     receiver = layer.receiver(["a"])
     layer.send("a", {"n": 1})
     sends = [layer.prepare("broken", {}), layer.prepare("fine", {})]
@@ -632,7 +634,7 @@ def test_nothing_on_redis_is_in_clear_but_names(make_redis, client):
     layer.group_add("chat", "p!a")
     for send, name in ((layer.send, "a"), (layer.send, "p!a"), (layer.send_group, "chat")):
         send(name, {"password": "hunter2"})
-    streams = [layer.keys.channel("a"), layer.keys.inbox("p!")]
+    streams = [layer.shard.keys.channel("a"), layer.shard.keys.inbox("p!")]
     stored = b"".join(
         value for key in streams for _, e in client.xrange(key) for value in e.values()
     )

@@ -62,7 +62,7 @@ def with_users(own_redis):
 def test_a_unix_socket(redis_server, prefix):
     layer = RedisChannelLayer(hosts=[redis_server.url], prefix=prefix)
     use(layer)
-    assert layer.node.name == redis_server.url
+    assert layer.shard.node.name == redis_server.url
 
 
 def test_a_database_of_its_own(redis_server, prefix):
@@ -121,14 +121,14 @@ def test_a_user_with_a_password(with_users, prefix):
     ):
         layer = RedisChannelLayer(hosts=hosts, prefix=prefix, connection_kwargs=options)
         use(layer)
-        assert "hunter2" not in f"{layer} {layer.node.name} {layer!r} {layer.node!r}"
+        assert "hunter2" not in f"{layer} {layer.shard.node.name} {layer!r} {layer.shard.node!r}"
         assert "alice" not in str(layer)
 
 
 def test_options_of_redis_py_are_handed_on(redis_server, prefix):
     options = {"socket_connect_timeout": 2, "client_name": "shop", "decode_responses": True}
     layer = RedisChannelLayer(hosts=[redis_server.url], prefix=prefix, connection_kwargs=options)
-    [clients] = layer.call(("CLIENT", "LIST"))
+    [clients] = layer.shard.call(("CLIENT", "LIST"))
     assert b"name=shop" in clients
     use(layer)
 

@@ -224,9 +224,9 @@ def test_a_callback_that_fails_costs_its_message_alone(memory_site, monkeypatch,
 
 def test_an_entry_that_is_no_message_is_passed_over(redis_layer, caplog):
     site = Site(redis_layer, route(WORK, report))
-    key = redis_layer.keys.channel(WORK)
+    key = redis_layer.shard.keys.channel(WORK)
     for fields in (("m", b"\xc1 junk"), ("other", "field"), ("m", b"\x05")):
-        redis_layer.call(("XADD", key, "*", *fields))
+        redis_layer.shard.call(("XADD", key, "*", *fields))
     with site.working():
         assert survives(site)
     assert site.pending(WORK) == 0
