@@ -15,7 +15,9 @@ import click
 from benchmarks import http_load
 from benchmarks.contestants import CONTESTANTS, Server, Site
 from benchmarks.processes import DidNotStart, settle
-from benchmarks.report import Results, as_json, table
+from benchmarks.quiet import DISTURBED, Watch, wait_for_quiet
+from benchmarks.report import as_json, table
+from benchmarks.results import Measured, Results
 from benchmarks.works import QUICK, SECTIONS, WORKS, Scale, Work
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -33,8 +35,16 @@ def names(_: click.Context, option: click.Parameter, value: str) -> tuple[str, .
 class Run:
     """One run of the benchmarks: the servers that are up, and what was found so far."""
 
-    def __init__(self, scale: Scale, rounds: int, only: tuple[str, ...], who: tuple[str, ...]):
-        self.scale, self.rounds, self.who = scale, rounds, who
+    def __init__(
+        self,
+        scale: Scale,
+        *,
+        rounds: int,
+        patience: float,
+        only: tuple[str, ...],
+        who: tuple[str, ...],
+    ) -> None:
+        self.scale, self.rounds, self.patience, self.who = scale, rounds, patience, who
         self.works = [work for work in WORKS if work.section in only]
         self.results = Results(scale, rounds)
         self._sites: dict[str, Site] = {}
@@ -67,11 +77,21 @@ class Run:
         for name in contestants[turn:] + contestants[:turn]:
             tell(f"round {number + 1}/{self.rounds}: {work.metrics[0].key}: {name}")
             try:
-                self._measure(name, work)
+                self._measure_in_quiet(name, work)
             except (OSError, RuntimeError, TimeoutError, DidNotStart) as error:
                 self.results.fail(name, work.metrics[0].key, error)
 
-    def _measure(self, name: str, work: Work) -> None:
+    def _measure_in_quiet(self, name: str, work: Work) -> None:
+        """Measure, and when others disturbed it once more; the less disturbed one counts."""
+        tries = [self._measure(name, work)]
+        if self.patience and tries[0].others > DISTURBED:
+            tell(f"  disturbed ({tries[0].others:.0f} % went to other processes): once more")
+            tries.append(self._measure(name, work))
+        self.results.add(name, min(tries, key=lambda each: each.others))
+        for each in tries:
+            self.results.check(name, each)
+
+    def _measure(self, name: str, work: Work) -> Measured:
         contestant = CONTESTANTS[name]
         server: Server = contestant.server
         with ExitStack() as stack:
@@ -79,7 +99,10 @@ class Run:
             if work.fresh:
                 site = stack.enter_context(server.running())
             settle(site.pid)
-            self.results.add(name, work.run(contestant, site, self.scale))
+            wait_for_quiet(self.patience)
+            watch = Watch()
+            figures = work.run(contestant, site, self.scale)
+            return Measured(figures, others=watch.others())
 
     def _in(self, work: Work) -> list[str]:
         return [name for name in work.contestants if name in self.who]
@@ -122,10 +145,22 @@ def prepare() -> None:
     help=f"Some of {','.join(CONTESTANTS)}.",
 )
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=10,
+    show_default=True,
+    help="Seconds to wait, before each measurement, for other processes to become idle.",
+)
 @click.option("--quick", is_flag=True, help="One round of short works: a smoke test, not a figure.")
 @click.option("--json", "file", type=click.File("w"), help="Write all rounds to this file, too.")
 def main(
-    only: tuple[str, ...], contestants: tuple[str, ...], rounds: int, quick: bool, file: IO[str]
+    only: tuple[str, ...],
+    contestants: tuple[str, ...],
+    rounds: int,
+    patience: float,
+    quick: bool,
+    file: IO[str] | None,
 ) -> None:
     """Measure this project side by side with the alternatives.
 
@@ -141,11 +176,19 @@ def main(
     python -m benchmarks --quick                          does it all still run?
 
     The exit status is 1 when an answer was wrong or a work could not be done; missed targets
-    do not change it. Run it on a machine that does nothing else.
+    do not change it. What other processes took of the machine is watched: a measurement that
+    they disturbed is made once more, and counts only where half of the rounds were disturbed.
     """
     prepare()
+    run = Run(
+        QUICK if quick else Scale(),
+        rounds=1 if quick else rounds,
+        patience=0 if quick else patience,
+        only=only,
+        who=contestants,
+    )
     try:
-        results = Run(QUICK if quick else Scale(), 1 if quick else rounds, only, contestants)()
+        results = run()
     except DidNotStart as error:
         raise click.ClickException(str(error)) from error
     click.echo("\n".join(table(results)))

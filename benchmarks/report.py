@@ -1,104 +1,22 @@
-"""What the run found: medians, ratios, targets; as a table and as JSON."""
+"""The report: medians, ratios and targets, as a table and as JSON."""
 
 from __future__ import annotations
 
 import platform
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from os import cpu_count
-from statistics import median
 from typing import Any
 
 from benchmarks.contestants import CONTESTANTS
-from benchmarks.works import SECTIONS, WORKS, WRONG, Figures, Metric, Scale
-
-PACKAGES = ("Django", "channels", "channels-redis", "gunicorn", "uvicorn", "redis")
+from benchmarks.quiet import DISTURBED
+from benchmarks.results import TARGETS, Results, Target
+from benchmarks.works import SECTIONS, WORKS, Metric
 
 OURS = tuple(name for name, contestant in CONTESTANTS.items() if contestant.ours)
 JUDGED = OURS[-1]
-
-
-@dataclass(frozen=True)
-class Target:
-    """``metric`` of ours must be at least (or at most) ``bound`` times what it is held against:
-
-    a contestant, or a metric of ours when ``own``; without ``against`` the bound is absolute.
-    """
-
-    metric: str
-    bound: float
-    against: str = ""
-    at_least: bool = True
-    own: bool = False
-
-    def met(self, value: float) -> bool:
-        """Whether this value reaches the target."""
-        return value >= self.bound if self.at_least else value <= self.bound
-
-
-TARGETS = (
-    Target("hello", 1.2, "gunicorn"),
-    Target("hello", 5, "uvicorn"),
-    Target("hello one p50", 0.8, "uvicorn", at_least=False),
-    Target("post", 0.7, "gunicorn"),
-    Target("mebibyte", 0.7, "gunicorn"),
-    Target("echo", 1.0, "async"),
-    Target("echo", 2.5, "sync"),
-    Target("echo p99", 1.0, "async", at_least=False),
-    Target("echo many", 0.8, "echo", own=True),
-    Target("connects", 1.0, "async"),
-    Target("idle", 25, at_least=False),
-    Target("burst", 4, "pubsub"),
-    Target("burst lost", 0, at_least=False),
-    Target("paced p50", 0.4, "core", at_least=False),
-    Target("paced lost", 0, at_least=False),
-    Target("cost many", 1.5, "cost few", at_least=False, own=True),
-)
-
-
-class Results:
-    """The figures of all rounds."""
-
-    def __init__(self, scale: Scale, rounds: int) -> None:
-        self.scale, self.rounds = scale, rounds
-        self.figures: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self.wrong: dict[tuple[str, str], float] = defaultdict(float)
-        self.failed: list[str] = []
-
-    def add(self, contestant: str, figures: Figures) -> None:
-        """Note what one measurement found."""
-        wrong = figures.pop(WRONG, 0)
-        if wrong:
-            self.wrong[next(iter(figures)), contestant] += wrong
-        for metric, value in figures.items():
-            self.figures[metric, contestant].append(value)
-
-    def fail(self, contestant: str, work: str, error: BaseException) -> None:
-        """Note that a measurement could not be made."""
-        self.failed.append(f"{CONTESTANTS[contestant].title}, {work}: {error!r}")
-
-    def median(self, metric: str, contestant: str) -> float | None:
-        """The median of the rounds, None when there is no figure."""
-        values = self.figures.get((metric, contestant))
-        return median(values) if values else None
-
-    def ratio(self, target: Target, contestant: str) -> float | None:
-        """What ``target`` judges, for one of ours."""
-        value = self.median(target.metric, contestant)
-        if value is None or not target.against:
-            return value
-        if target.own:
-            base = self.median(target.against, contestant)
-        else:
-            base = self.median(target.metric, target.against)
-        return value / base if base else None
-
-    @property
-    def verified(self) -> bool:
-        """Whether every answer was right and nothing failed."""
-        return not self.wrong and not self.failed
+PACKAGES = ("Django", "channels", "channels-redis", "gunicorn", "uvicorn", "redis")
 
 
 def table(results: Results) -> Iterator[str]:
@@ -135,6 +53,14 @@ def verification(results: Results) -> Iterator[str]:
         yield f"NOT VERIFIED: {CONTESTANTS[contestant].title}, {metric}: {count:.0f} wrong answers"
     for failure in results.failed:
         yield f"FAILED: {failure}"
+    others = [others for values in results.figures.values() for _, others in values]
+    disturbed = sum(each > DISTURBED for each in others)
+    if disturbed:
+        yield (
+            f"DISTURBED: during {disturbed} of {len(others)} figures other processes took over "
+            f"{DISTURBED:.0f} % of the machine (at most {max(others):.0f} %). They "
+            "count only where half of the rounds were so: that is marked ~ and not to be quoted."
+        )
 
 
 def columns(rows: list[list[str]]) -> Iterator[str]:
@@ -153,6 +79,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "about": about(results),
         "scale": asdict(results.scale),
         "rounds": results.rounds,
+        "figures are": "[value, percentage of the machine that other processes took]",
         "figures": {" | ".join(key): values for key, values in results.figures.items()},
         "targets": [{**asdict(target), **_judged(results, target)} for target in TARGETS],
         "wrong": {" | ".join(key): count for key, count in results.wrong.items()},
@@ -162,15 +89,23 @@ def as_json(results: Results) -> dict[str, Any]:
 
 def _rows(results: Results, metric: Metric, names: tuple[str, ...]) -> Iterator[list[str]]:
     """The row of a metric, and one more for each further target."""
-    medians = [results.median(metric.key, name) for name in names]
-    if all(value is None for value in medians):
+    medians = [_cell(results, metric.key, name) for name in names]
+    if not any(medians):
         return
     title = f"{metric.title.format(**asdict(results.scale))}, {metric.unit}"
-    cells = [title, *("" if value is None else _number(value) for value in medians)]
+    cells = [title, *medians]
     verdicts = [_verdict(results, target) for target in TARGETS if target.metric == metric.key]
     for verdict in verdicts or [("", "", "")]:
         yield [*cells, *verdict]
         cells = [""] * len(cells)
+
+
+def _cell(results: Results, metric: str, name: str) -> str:
+    value = results.median(metric, name)
+    if value is None:
+        return ""
+    number = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"~{number}" if results.disturbed(metric, name) else number
 
 
 def _verdict(results: Results, target: Target) -> tuple[str, str, str]:
@@ -180,15 +115,14 @@ def _verdict(results: Results, target: Target) -> tuple[str, str, str]:
     if against in CONTESTANTS:
         against = CONTESTANTS[against].title
     wanted = f"{'>=' if target.at_least else '<='} {target.bound:g}"
-    met = _judged(results, target)["met"]
-    verdict = {True: "met", False: "MISSED", None: "not run"}[met]
+    judged = _judged(results, target)
+    verdict = {True: "met", False: "MISSED", None: "not run"}[judged["met"]]
+    if judged["met"] is not None and judged["doubtful"]:
+        verdict += " ~"
     return shown, f"{wanted} x {against}" if target.against else wanted, verdict
 
 
 def _judged(results: Results, target: Target) -> dict[str, Any]:
     ratio = results.ratio(target, JUDGED)
-    return {"ratio": ratio, "met": None if ratio is None else target.met(ratio)}
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    met = None if ratio is None else target.met(ratio)
+    return {"ratio": ratio, "met": met, "doubtful": results.doubtful(target, JUDGED)}
