@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -115,10 +116,18 @@ def server(channel_layer: str, **options: Any) -> None:
     with _access_log(options) as stream:
         if stream is not None:
             application.use(action_logger=AccessLog(stream))
+        _collect_rarely()
         try:
             run_server(application, listen, on_ready=lambda at: _banner(at, application))
         except ChannelsError as error:
             raise click.ClickException(str(error)) from error
+
+
+def _collect_rarely() -> None:
+    """A server holds many objects for long: looking through all of them often costs much time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _application(path: str, options: dict[str, Any]) -> InterfaceServer:

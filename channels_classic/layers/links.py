@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis.exceptions import (
@@ -22,6 +22,8 @@ from channels_classic.layers.wire import SCRIPTS, Command
 
 #: How long an answer that needs no waiting may take, in seconds.
 TIMEOUT = 10.0
+#: How long the close of a connection may take, in seconds.
+CLOSING = 1.0
 
 _LOAD: list[Command] = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
 
@@ -156,7 +158,9 @@ class AsyncLink:
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
-        await self._connection.disconnect(nowait=True)
+        with suppress(RedisError, OSError):
+            async with asyncio.timeout(CLOSING):  # TLS takes leave of the other end
+                await self._connection.disconnect()
 
 
 def unavailable(node: Node, error: Exception, *, in_doubt: bool = False) -> LayerUnavailable:

@@ -16,6 +16,9 @@ from channels_classic.layers.wire import DRAINED, Command, Keys, Planner, Step
 
 logger = logging.getLogger("channels_classic.layers")
 
+#: Reports of what was drained wait so long, in seconds, for a send that takes them along.
+REPORT_WITHIN = 0.01
+
 _Outcome = asyncio.Future[tuple[list[Envelope], list[Any]]]
 
 
@@ -38,6 +41,7 @@ class Writer:
         self._orders: list[_Order] = []
         self._drained: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._task: asyncio.Task[None] | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._watch: AsyncGenerator[None, None] | None = None
 
     async def deliver(
@@ -63,7 +67,7 @@ class Writer:
         """Report, soon, that ``count`` messages reached a connection; 0 forgets it."""
         counts = self._drained[process]
         counts[local] = counts.get(local, 0) + count if count else 0
-        self._start()
+        self._start_soon()
 
     def _order(self, envelopes: Sequence[Envelope], commands: Sequence[Command]) -> _Outcome:
         outcome: _Outcome = asyncio.get_running_loop().create_future()
@@ -72,7 +76,14 @@ class Writer:
         self._start()
         return outcome
 
+    def _start_soon(self) -> None:
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(REPORT_WITHIN, self._start)
+
     def _start(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
 
@@ -80,25 +91,33 @@ class Writer:
         if self._watch is None:
             self._watch = self._until_the_loop_ends()
             await anext(self._watch)
-        while self._orders or self._drained:
+        while True:
             orders, self._orders = self._orders, []
             drained, self._drained = self._drained, defaultdict(dict)
-            try:
-                await self._write(orders, drained)
-            except LayerUnavailable as error:
-                for order in orders:
-                    _fail(order, error)
-                self._merge(drained)
-                if not self._orders:
-                    return  # the next order tries again
-            except Exception as error:
-                for order in orders:
-                    _fail(order, error)
-                logger.exception("Error while writing to Redis")
-            except BaseException:
-                for order in orders:
-                    order.outcome.cancel()
-                raise
+            written = await self._carry_out(orders, drained)
+            if not self._orders:
+                break
+        if self._drained and written:  # else the next order takes them along
+            self._start_soon()
+
+    async def _carry_out(self, orders: list[_Order], drained: dict[str, dict[str, int]]) -> bool:
+        """Whether it was written; if not, the callers know why."""
+        try:
+            await self._write(orders, drained)
+            return True
+        except LayerUnavailable as error:
+            for order in orders:
+                _fail(order, error)
+            self._merge(drained)
+        except Exception as error:
+            for order in orders:
+                _fail(order, error)
+            logger.exception("Error while writing to Redis")
+        except BaseException:
+            for order in orders:
+                order.outcome.cancel()
+            raise
+        return False
 
     async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
         """Loops close the generators that are left: a loop of one call must not leak its link."""
@@ -106,7 +125,7 @@ class Writer:
             yield
         finally:
             await self._link.close()
-            self._task = self._watch = None  # these, and a used link, hold the loop
+            self._task = self._watch = self._soon = None  # these, and a used link, hold the loop
             self._link = AsyncLink(self._node)
 
     async def _write(self, orders: list[_Order], drained: dict[str, dict[str, int]]) -> None:
@@ -160,8 +179,12 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is left and close the connection."""
+        if self._drained:
+            self._start()
         if self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
+        if self._soon is not None:
+            self._soon.cancel()
         await self._link.close()
 
 

@@ -8,10 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
+from channels_classic.server.line import Line
 from channels_classic.server.replies import ReplyListener
 
 if TYPE_CHECKING:
-    from channels_classic.layers.base import BaseChannelLayer
+    from channels_classic.layers.base import BaseChannelLayer, Envelope
 
 logger = logging.getLogger("channels_classic.server")
 
@@ -27,6 +28,7 @@ class Bus:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self.layer = layer
         self.replies = ReplyListener(layer)
+        self._lines: dict[str, Line] = {}
         self._seen: dict[str, float] = {}
         self._said: dict[str, float] = {}
 
@@ -35,14 +37,29 @@ class Bus:
 
         Raises ``ChannelFull``, ``LayerUnavailable`` or ``MessageTooLarge``.
         """
+        envelope = self.layer.prepare(channel, content)
+        line = self._lines.get(channel)
+        if line is None:
+            refused = await self._deliver(envelope, wait)
+            if not refused:
+                return
+            line = self._lines.setdefault(channel, Line(self.layer))
+        try:
+            await line.wait(envelope, wait)
+        finally:
+            if line.is_empty:
+                self._lines.pop(channel, None)
+
+    async def _deliver(self, envelope: Envelope, wait: float | None) -> list[Envelope]:
+        """Deliver once the layer can be reached; returns what a full channel refused."""
         end = None if wait is None else time.monotonic() + wait
         pause = 0.005
         while True:
             try:
-                return await self.layer.send_async(channel, content)
-            except (ChannelFull, LayerUnavailable) as error:
-                in_doubt = getattr(error, "in_doubt", False)  # it may have gone: never twice
-                if in_doubt or (end is not None and time.monotonic() + pause > end):
+                return await self.layer.deliver_async([envelope])
+            except LayerUnavailable as error:
+                is_late = end is not None and time.monotonic() + pause > end
+                if error.in_doubt or is_late:  # what may have gone is never sent twice
                     raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)

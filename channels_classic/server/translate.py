@@ -119,6 +119,9 @@ def _response_start(content: Content) -> Event:
     if not isinstance(pairs, (list, tuple)):
         raise BadReply(f"the headers of a response are a list of pairs, not {pairs!r:.100}")
     headers = [_header(pair) for pair in pairs]
+    body = content.get("content")
+    if body and not content.get("more_content") and b"content-length" not in dict(headers):
+        headers.append((b"content-length", b"%d" % len(body)))  # it need not go in chunks
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 

@@ -178,7 +178,7 @@ def test_every_reply_fits_the_smallest_limit_of_a_layer(consume):
     channel = ReplyChannel()
     consume(lambda request: HttpResponse(b"x" * 1024 * 1024), channel)
     limit = InMemoryChannelLayer(max_message_size=1024 * 1024)
-    assert [len(content["content"]) for content, _ in channel.sent] == [512 * 1024] * 2
+    assert [len(content["content"]) for content, _ in channel.sent] == [AsgiHandler.chunk_size] * 8
     for content, _ in channel.sent:
         limit.send(REPLY, content)
 

@@ -44,7 +44,8 @@ async def test_a_request_and_its_answer(application):
         message = await workers.take("http.request")
         assert (message["path"], message["body"]) == ("/form", b"name=value")
         await workers.reply(message, status=200, headers=[(b"x-a", b"1")], content=b"thanks")
-        assert await client.answer() == (200, {b"x-a": b"1"}, b"thanks")
+        headers = {b"x-a": b"1", b"content-length": b"6"}
+        assert await client.answer() == (200, headers, b"thanks")
 
 
 async def test_a_long_body_and_a_long_answer(application):

@@ -21,11 +21,14 @@ class FlakyLayer(InMemoryChannelLayer):
         self.errors = list(errors)
         self.sends = 0
 
-    async def send_async(self, channel, content):
+    async def deliver_async(self, envelopes):
         self.sends += 1
-        if self.errors:
-            raise self.errors.pop(0)
-        await super().send_async(channel, content)
+        error = self.errors.pop(0) if self.errors else None
+        if isinstance(error, ChannelFull):
+            return list(envelopes)
+        if error:
+            raise error
+        return await super().deliver_async(envelopes)
 
     async def has_worker(self, channel):
         if self.errors:

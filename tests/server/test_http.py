@@ -40,7 +40,7 @@ async def test_a_request_is_answered_through_the_bus(request_to, workers):
     message = await workers.take("http.request")
     assert message["path"] == "/hello"
     await workers.reply(message, status=200, headers=[(b"X-A", b"1")], content=b"hello")
-    assert await client.answer() == (200, {b"x-a": b"1"}, b"hello")
+    assert await client.answer() == (200, {b"x-a": b"1", b"content-length": b"5"}, b"hello")
 
 
 async def test_requests_at_the_same_time_get_each_its_own_answer(server, workers):

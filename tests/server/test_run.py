@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import http.client
@@ -18,6 +19,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import websockets.asyncio.client
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -392,10 +394,17 @@ def test_tls_is_spoken(tmp_path, certificate):
         process.wait_for_line(f"Listening on https://127.0.0.1:{number}")
         connection = http.client.HTTPSConnection("127.0.0.1", number, context=context, timeout=10)
         assert json.loads(fetch(0, "/message", connection=connection)[2])["scheme"] == "https"
-        with connect(f"wss://127.0.0.1:{number}/echo", ssl=context) as client:
-            client.send("secret")
-            assert client.recv(timeout=10) == "secret"
-            assert client.socket.version() in ("TLSv1.2", "TLSv1.3")
+        asyncio.run(echo_over_tls(f"wss://127.0.0.1:{number}/echo", context))
+
+
+async def echo_over_tls(url, context):
+    """With the client for asyncio: the one with threads reads and writes one TLS socket at once."""
+    async with websockets.asyncio.client.connect(url, ssl=context) as client:
+        await client.send("secret")
+        async with asyncio.timeout(10):
+            assert await client.recv() == "secret"
+        tls = client.transport.get_extra_info("ssl_object")
+        assert tls.version() in ("TLSv1.2", "TLSv1.3")
 
 
 # The end ------------------------------------------------------------------------------------------

@@ -231,7 +231,18 @@ def test_a_disconnect_has_these_keys():
 
 def test_a_response_starts_and_ends():
     reply = {"status": 201, "headers": [(b"x-a", b"1")], "content": b"made"}
-    assert http_events(reply, started=False) == [start(201, [(b"x-a", b"1")]), body(b"made")]
+    headers = [(b"x-a", b"1"), (b"content-length", b"4")]
+    assert http_events(reply, started=False) == [start(201, headers), body(b"made")]
+
+
+def test_the_length_that_the_application_gives_is_kept():
+    reply = {"status": 200, "headers": [(b"Content-Length", b"4")], "content": b"made"}
+    assert http_events(reply, started=False)[0] == start(200, [(b"content-length", b"4")])
+
+
+def test_a_response_that_goes_on_has_no_length():
+    reply = {"status": 200, "content": b"a", "more_content": True}
+    assert http_events(reply, started=False)[0] == start(200)
 
 
 def test_a_response_needs_only_a_status():
