@@ -162,10 +162,10 @@ class Worker:
         return []
 
     def _in_doubt(self, error: LayerUnavailable) -> None:
-        """What may have been carried out is not done twice: channels deliver at most once."""
-        if error.in_doubt and (self._done or self._sends):
+        """Sends that may have been carried out are not made twice; to acknowledge twice is fine."""
+        if error.in_doubt and self._sends:
             logger.error("%d send(s) may be lost: %s", len(self._sends), error)
-            self._done, self._sends = [], []
+            self._sends = []
 
     def _work_through(self, deliveries: list[Delivery]) -> None:
         began = time.monotonic()

@@ -363,6 +363,14 @@ def valid_receive_names(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
+def valid_worker_names(names: Sequence[str]) -> list[str]:
+    """``names`` as a list, or ``InvalidName``; what is for one process is not for workers."""
+    for name in valid_receive_names(names):
+        if "!" in name:
+            raise InvalidName(f"{_shown(name)} belongs to one process: workers cannot read it")
+    return list(names)
+
+
 def non_local_name(name: str) -> str:
     """``name`` up to and including its ``!``; all of it when it has none."""
     at = name.find("!")

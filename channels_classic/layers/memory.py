@@ -26,6 +26,7 @@ from channels_classic.layers.base import (
     valid_channel_name,
     valid_group_name,
     valid_receive_names,
+    valid_worker_names,
 )
 from channels_classic.layers.codec import Codec
 
@@ -158,7 +159,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         return (None, None) if taken is None else (taken[0], self._codec.decode(taken[1]))
 
     def receiver(self, channels: Sequence[str]) -> Receiver:
-        return _MemoryReceiver(self, valid_receive_names(channels))
+        return _MemoryReceiver(self, valid_worker_names(channels))
 
     def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
         self._is_open[process] = is_open

@@ -20,6 +20,7 @@ from channels_classic.layers.base import (
     valid_channel_name,
     valid_group_name,
     valid_receive_names,
+    valid_worker_names,
 )
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.links import TIMEOUT, AsyncLink, Links, good
@@ -130,7 +131,7 @@ class RedisChannelLayer(BaseChannelLayer):
             await link.close()
 
     def receiver(self, channels: Sequence[str]) -> Receiver:
-        return RedisReceiver(self, self.shard, valid_receive_names(channels))
+        return RedisReceiver(self, self.shard, valid_worker_names(channels))
 
     def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
         return RedisInbox(self, self.shard, process, is_open)

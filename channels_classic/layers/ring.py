@@ -16,6 +16,10 @@ from redis.retry import Retry
 Host = str | tuple[str, int]
 
 
+#: How long a server may take to let us in, in seconds, unless ``connection_kwargs`` say otherwise.
+CONNECT = 5.0
+
+
 class Node:
     """One Redis server, as ``(host, port)`` or as a URL, and the connections made to it.
 
@@ -28,9 +32,10 @@ class Node:
         self._sync_class, sync_kwargs = _parse(host, redis.connection)
         self._async_class, async_kwargs = _parse(host, redis.asyncio.connection)
         # RESP2, for replies of one shape on every server version; back-off is the callers'.
-        common = {**connection_kwargs, "protocol": 2}
-        self._sync_kwargs = {**sync_kwargs, **common, "retry": Retry(NoBackoff(), 0)}
-        self._async_kwargs = {**async_kwargs, **common, "retry": AsyncRetry(NoBackoff(), 0)}
+        first = {"socket_connect_timeout": CONNECT}
+        last = {**connection_kwargs, "protocol": 2}
+        self._sync_kwargs = {**first, **sync_kwargs, **last, "retry": Retry(NoBackoff(), 0)}
+        self._async_kwargs = {**first, **async_kwargs, **last, "retry": AsyncRetry(NoBackoff(), 0)}
         try:
             self.connect(_nothing, timeout=1), self.connect_async(_nothing)
         except (TypeError, ValueError, RedisError) as error:  # what redis-py does not know

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +213,11 @@ def test_the_echo_shows_markup_as_the_text_it_is(page):
 
 def test_a_photograph_becomes_three_upright_thumbnails_without_a_reload(page, photograph):
     page.upload(photograph)
+    wait_until(
+        lambda: re.search(r"/thumbnails/[0-9a-f-]{36}/$", page.driver.current_url),
+        15,
+        "the page of the photograph",
+    )
     page.driver.execute_script("window.sameDocument = true")
     wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
     assert page.shown_sizes() == {"small": [120, 160], "medium": [360, 480], "large": [900, 1200]}

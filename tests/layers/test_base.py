@@ -223,3 +223,8 @@ def test_the_old_name_of_receive_still_works():
 def test_the_errors_of_a_layer_are_its_attributes():
     assert BaseChannelLayer.ChannelFull is ChannelFull
     assert BaseChannelLayer.MessageTooLarge is MessageTooLarge
+
+
+def test_what_belongs_to_one_process_is_not_for_workers(layer):
+    with pytest.raises(InvalidName, match="'p!' belongs to one process"):
+        layer.receiver(["plain", "p!"])

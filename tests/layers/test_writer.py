@@ -301,6 +301,21 @@ def test_a_writer_that_was_closed_writes_again(make_redis):
     assert layer.channel_statistics("a")["messages_pending"] == 3
 
 
+def test_a_writer_that_was_closed_reports_again(make_redis, client):
+    layer = make_redis()
+    layer.deliver([Envelope("p!a", layer.encode({}))] * 2)
+
+    async def check():
+        writer = layer.shard.writer()
+        writer.drained("p!", "a", 1)
+        await writer.close()
+        writer.drained("p!", "a", 1)
+        while waiting(client, layer, "p!"):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.001)
+
+    run(layer, check)
+
+
 def test_to_close_waits_for_what_is_being_written(make_redis):
     layer = make_redis()
 

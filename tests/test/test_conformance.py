@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import unittest
+from pathlib import Path
 
 import pytest
 
+import channels_classic
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.test.conformance import ConformanceTestCase
 from tests.test import broken_layers as broken
@@ -240,8 +243,15 @@ def test_somebody_else_runs_the_suite_without_pytest(tmp_path):
         )
     )
     command = [sys.executable, "-W", "error", "-m", "unittest", "-v", "test_mine"]
+    root = Path(channels_classic.__file__).parent.parent
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "test_send_recv (test_mine.MyLayerTest.test_send_recv)" in done.stderr

@@ -8,47 +8,41 @@ local inbox, waiting, stats = KEYS[1], KEYS[2], KEYS[3]
 local capacity, expiry, lives = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local fields, refused, swept = {}, {}, false
 
--- What has expired before anybody read it does not count: looked at only when it matters. Joins,
--- leaves and messages to groups stay, as they count for nobody.
-local function sweep()
-  local time = redis.call('TIME')
-  local cutoff = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - expiry)
-  local after = '-'
-  while true do
-    local stale = redis.call('XRANGE', inbox, after, cutoff, 'COUNT', 100)
-    if #stale == 0 then return end
-    for _, entry in ipairs(stale) do
-      after = '(' .. entry[1]
-      if string.sub(entry[2][1], 1, 1) == '!' then
-        redis.call('XDEL', inbox, entry[1])
-        for i = 1, #entry[2], 2 do
-          local name = string.sub(entry[2][i], 2)
-          if redis.call('HINCRBY', waiting, name, -1) <= 0 then
-            redis.call('HDEL', waiting, name)
+for i = 4, #ARGV, 2 do
+  local waits = redis.call('HINCRBY', waiting, ARGV[i], 1)
+
+  -- What has expired before anybody read it does not count: looked at only when it matters. Joins,
+  -- leaves and messages to groups stay, as they count for nobody.
+  if waits > capacity and not swept then
+    swept = true
+    local time = redis.call('TIME')
+    local cutoff = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - expiry)
+    local after = '-'
+    while true do
+      local stale = redis.call('XRANGE', inbox, after, cutoff, 'COUNT', 100)
+      if #stale == 0 then break end
+      for _, entry in ipairs(stale) do
+        after = '(' .. entry[1]
+        if string.sub(entry[2][1], 1, 1) == '!' then
+          redis.call('XDEL', inbox, entry[1])
+          for j = 1, #entry[2], 2 do
+            local name = string.sub(entry[2][j], 2)
+            if redis.call('HINCRBY', waiting, name, -1) <= 0 then
+              redis.call('HDEL', waiting, name)
+            end
           end
         end
       end
     end
+    waits = tonumber(redis.call('HGET', waiting, ARGV[i]) or 0)
   end
-end
 
-local function has_room(name)
-  if redis.call('HINCRBY', waiting, name, 1) <= capacity then return true end
-  redis.call('HINCRBY', waiting, name, -1)
-  if swept then return false end
-  swept = true
-  sweep()
-  if redis.call('HINCRBY', waiting, name, 1) <= capacity then return true end
-  redis.call('HINCRBY', waiting, name, -1)
-  return false
-end
-
-for i = 4, #ARGV, 2 do
-  if has_room(ARGV[i]) then
+  if waits > capacity then
+    redis.call('HINCRBY', waiting, ARGV[i], -1)
+    refused[#refused + 1] = (i - 4) / 2
+  else
     fields[#fields + 1] = '!' .. ARGV[i]
     fields[#fields + 1] = ARGV[i + 1]
-  else
-    refused[#refused + 1] = (i - 4) / 2
   end
 end
 
