@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from channels_classic.exceptions import LayerUnavailable
-from channels_classic.layers.base import random_letters
+from channels_classic.layers.names import random_letters
 
 if TYPE_CHECKING:
     from channels_classic.asgi import ChannelLayerWrapper

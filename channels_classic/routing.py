@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from channels_classic.handler import ViewConsumer
-from channels_classic.layers.base import valid_channel_name
+from channels_classic.layers.names import valid_channel_name
 from channels_classic.utils import name_that_thing
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from channels_classic.layers.base import random_letters
 from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
 
 

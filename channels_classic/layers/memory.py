@@ -22,13 +22,15 @@ from channels_classic.layers.base import (
     Received,
     Receiver,
     always_open,
+)
+from channels_classic.layers.codec import Codec
+from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
     valid_group_name,
     valid_receive_names,
     valid_worker_names,
 )
-from channels_classic.layers.codec import Codec
 
 #: How long a blocking receive waits before it gives up, in seconds.
 BLOCK = 5.0

@@ -16,14 +16,16 @@ from channels_classic.layers.base import (
     Received,
     Receiver,
     always_open,
+)
+from channels_classic.layers.codec import Codec
+from channels_classic.layers.links import TIMEOUT, AsyncLink, Links, good
+from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
     valid_group_name,
     valid_receive_names,
     valid_worker_names,
 )
-from channels_classic.layers.codec import Codec
-from channels_classic.layers.links import TIMEOUT, AsyncLink, Links, good
 from channels_classic.layers.reception import BLOCK, Reception
 from channels_classic.layers.redis_inbox import RedisInbox
 from channels_classic.layers.redis_receiver import RedisReceiver

@@ -15,9 +15,9 @@ from channels_classic.layers.base import (
     Envelope,
     Exchange,
     Receiver,
-    random_letters,
 )
 from channels_classic.layers.links import TIMEOUT, Link
+from channels_classic.layers.names import random_letters
 from channels_classic.layers.shard import Shard
 from channels_classic.layers.wire import WORKERS, Command, Step
 

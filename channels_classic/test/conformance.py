@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any, ClassVar
 
-from channels_classic.layers.base import non_local_name
+from channels_classic.layers.names import non_local_name
 from channels_classic.test.conformance_classic import ClassicChecks
 from channels_classic.test.conformance_ends import EndsChecks
 from channels_classic.test.layer_case import Taken, by_name

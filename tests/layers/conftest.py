@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from channels_classic.layers.base import random_letters
 from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
 
 

@@ -13,9 +13,8 @@ from channels_classic.exceptions import (
     InvalidName,
     MessageTooLarge,
 )
-from channels_classic.layers.base import (
-    BaseChannelLayer,
-    Envelope,
+from channels_classic.layers.base import BaseChannelLayer, Envelope
+from channels_classic.layers.names import (
     non_local_name,
     random_letters,
     valid_channel_name,

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from channels_classic.exceptions import LayerUnavailable
-from channels_classic.layers.base import random_letters
+from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
 from channels_classic.layers.ring import nodes
 

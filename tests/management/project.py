@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from channels_classic.layers.base import random_letters
+from channels_classic.layers.names import random_letters
 from tests.acceptance.processes import Process
 
 MANAGE = """

@@ -8,13 +8,14 @@ from collections import deque
 from typing import Any
 
 from channels_classic.exceptions import ChannelFull, InvalidContent
-from channels_classic.layers.base import Arrival, Delivery, Envelope, non_local_name
+from channels_classic.layers.base import Arrival, Delivery, Envelope
 from channels_classic.layers.memory import (
     InMemoryChannelLayer,
     _Entry,
     _MemoryInbox,
     _MemoryReceiver,
 )
+from channels_classic.layers.names import non_local_name
 
 
 class LosesEveryThird(InMemoryChannelLayer):

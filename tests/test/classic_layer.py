@@ -6,14 +6,14 @@ import threading
 import time
 from typing import Any, ClassVar
 
-from channels_classic.layers.base import (
-    BaseChannelLayer,
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.codec import Codec
+from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
     valid_group_name,
     valid_receive_names,
 )
-from channels_classic.layers.codec import Codec
 
 
 class ClassicLayer(BaseChannelLayer):

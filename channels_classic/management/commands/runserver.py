@@ -77,18 +77,21 @@ class Command(DjangoCommand):
             help="Time for a consumer to accept a WebSocket (default: %(default)s).",
         )
         if apps.is_installed("django.contrib.staticfiles"):
-            parser.add_argument(
-                "--nostatic",
-                action="store_false",
-                dest="use_static_handler",
-                help="Do not serve static files.",
-            )
-            parser.add_argument(
-                "--insecure",
-                action="store_true",
-                dest="insecure_serving",
-                help="Serve static files even without DEBUG.",
-            )
+            self._add_static_arguments(parser)
+
+    def _add_static_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--nostatic",
+            action="store_false",
+            dest="use_static_handler",
+            help="Do not serve static files.",
+        )
+        parser.add_argument(
+            "--insecure",
+            action="store_true",
+            dest="insecure_serving",
+            help="Serve static files even without DEBUG.",
+        )
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """Django's WSGI application, for the fallback, with static files as there."""
