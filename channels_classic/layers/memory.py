@@ -24,6 +24,7 @@ from channels_classic.layers.base import (
     always_open,
 )
 from channels_classic.layers.codec import Codec
+from channels_classic.layers.memberships import Memberships
 from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
@@ -67,7 +68,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def _empty(self) -> None:
         self._channels: dict[str, deque[_Entry]] = {}
         self._waiting: defaultdict[str, int] = defaultdict(int)
-        self._groups: dict[str, dict[str, float]] = {}
+        self._groups = Memberships(self._clock)
         self._workers: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._counts: defaultdict[str, dict[str, float]] = defaultdict(_no_counts)
         self._gone: dict[str, float] = {}
@@ -99,8 +100,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._expire(name, entries)
             if not entries:
                 del self._channels[name]
-        for group in list(self._groups):
-            self._members(group)
+        self._groups.expire()
 
     def _put(self, envelope: Envelope) -> bool:
         if envelope.to_group:
@@ -127,7 +127,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def _put_group(self, envelope: Envelope) -> None:
         """One entry for each process, whatever the number of its members."""
         processes: defaultdict[str, list[str]] = defaultdict(list)
-        for member in self._members(envelope.name):
+        for member in self._groups.of(envelope.name):
             if "!" in member:
                 process = non_local_name(member)
                 processes[process].append(member[len(process) :])
@@ -246,38 +246,17 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if is_open is not None and not is_open(channel[len(process) :]):
             return  # the join comes after the close
         with self._changed:
-            self._groups.setdefault(group, {})[channel] = lives
+            self._groups.add(group, channel, until=lives)
 
     def group_discard(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
         with self._changed:
-            members = self._groups.get(group, {})
-            members.pop(channel, None)
-            if not members:
-                self._groups.pop(group, None)
+            self._groups.discard(group, channel)
 
     def group_channels(self, group: str) -> list[str]:
         valid_group_name(group)
         with self._changed:
-            return self._members(group)
-
-    def _members(self, group: str) -> list[str]:
-        now = self._clock()
-        members = {m: lives for m, lives in self._groups.get(group, {}).items() if lives > now}
-        if members:
-            self._groups[group] = members
-        else:
-            self._groups.pop(group, None)
-        return list(members)
-
-    def _forget(self, names: Callable[[str], bool]) -> None:
-        """End every membership of the channels for which ``names`` is true."""
-        with self._changed:
-            for group, members in list(self._groups.items()):
-                kept = {m: lives for m, lives in members.items() if not names(m)}
-                self._groups[group] = kept
-                if not kept:
-                    del self._groups[group]
+            return self._groups.of(group)
 
     # The rest of the contract -----------------------------------------------------------
 
@@ -372,7 +351,7 @@ class _MemoryInbox(Inbox):
         gone = self.process + local
         with self.layer._changed:
             self.layer._waiting.pop(gone, None)
-        self.layer._forget(lambda name: name == gone)
+            self.layer._groups.forget(lambda name: name == gone)
 
     def refuse(self, local: str) -> None:
         layer, now = self.layer, self.layer._clock()
@@ -381,9 +360,9 @@ class _MemoryInbox(Inbox):
             layer._gone[self.process + local] = now + GONE
 
     async def close(self) -> None:
-        self.layer._forget(lambda name: name.startswith(self.process))
         layer = self.layer
         with layer._changed:
+            layer._groups.forget(lambda name: name.startswith(self.process))
             for kept in (layer._channels, layer._is_open, layer._counts):
                 kept.pop(self.process, None)
             for name in [name for name in layer._waiting if name.startswith(self.process)]:

@@ -82,17 +82,13 @@ class RedisReceiver(Receiver):
         return (*group, *block, "STREAMS", *self._names, *ids)
 
     def _refused(self, steps: list[Step], replies: list[Any]) -> list[Envelope]:
-        refused: list[Envelope] = []
-        forwards: list[Envelope] = []
+        carried_out: list[tuple[Step, Any]] = []
         for step, reply in zip(steps, replies, strict=True):
             if isinstance(reply, Exception):
                 logger.error("Redis refuses a send to %s: %s", step.envelopes[0].name, reply)
-                continue
-            refused += step.refused(reply)
-            forwards += step.forwards(reply)
-        if forwards:
-            self._shard.deliver(forwards)
-        return refused
+            else:
+                carried_out.append((step, reply))
+        return self._shard.finish(carried_out)
 
     def _deliveries(self, found: list[Any], now_ms: int) -> list[Delivery]:
         deliveries: list[Delivery] = []
@@ -156,8 +152,7 @@ class RedisReceiver(Receiver):
         commands: list[Command] = []
         for key, entries in zip(self._names, self._link.call(pending), strict=True):
             ids = [] if isinstance(entries, Exception) else [entry[0] for entry in entries]
-            if ids:
-                commands += [("XACK", key, WORKERS, *ids), ("XDEL", key, *ids)]
+            commands += _removal(key, ids) if ids else []
         if commands:
             self._link.call(commands)
 
@@ -176,6 +171,9 @@ def acknowledgements(shard: Shard, done: Sequence[Delivery]) -> list[Command]:
         by_channel[delivery.channel].append(delivery.token.entry_id)
     commands: list[Command] = []
     for name, ids in by_channel.items():
-        key = shard.keys.channel(name)
-        commands += [("XACK", key, WORKERS, *ids), ("XDEL", key, *ids)]
+        commands += _removal(shard.keys.channel(name), ids)
     return commands
+
+
+def _removal(key: str | bytes, ids: Sequence[bytes]) -> list[Command]:
+    return [("XACK", key, WORKERS, *ids), ("XDEL", key, *ids)]

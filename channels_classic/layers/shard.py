@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from channels_classic.layers.base import Envelope
@@ -12,7 +12,7 @@ from channels_classic.layers.codec import Codec
 from channels_classic.layers.links import Links, good
 from channels_classic.layers.names import non_local_name
 from channels_classic.layers.ring import Node
-from channels_classic.layers.wire import Command, Keys, Planner, Script
+from channels_classic.layers.wire import Command, Keys, Planner, Script, Step
 from channels_classic.layers.writer import Writer
 
 #: Keys of channels outlive the last send to them by the expiry and this, in seconds.
@@ -61,9 +61,14 @@ class Shard:
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """``deliver`` of the channel layer."""
         steps = self.planner.steps(envelopes)
+        replies = self.call(*(step.command for step in steps))
+        return self.finish(zip(steps, replies, strict=True))
+
+    def finish(self, carried_out: Iterable[tuple[Step, Any]]) -> list[Envelope]:
+        """The refused sends of steps with their replies; what groups pass on is delivered."""
         refused: list[Envelope] = []
         forwards: list[Envelope] = []
-        for step, reply in zip(steps, self.call(*(step.command for step in steps)), strict=True):
+        for step, reply in carried_out:
             refused += step.refused(reply)
             forwards += step.forwards(reply)
         if forwards:
@@ -91,7 +96,7 @@ class Shard:
             self.keys.inbox(process),
             self.keys.changed(process),
         )
-        args = (group, process, channel[len(process) :], self.planner.lives_ms)
+        args = (group, process, channel[len(process) :], self.lives_ms)
         return script.command(keys, args)
 
     def close(self) -> None:

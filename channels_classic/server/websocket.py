@@ -90,8 +90,9 @@ class WebsocketConnection:
 
     async def _reply(self, content: dict[str, Any]) -> None:
         try:
+            subprotocol = None if self._accepted else self._subprotocol()
             events = translate.websocket_events(
-                content, accepted=self._accepted, subprotocol=self._subprotocol()
+                content, accepted=self._accepted, subprotocol=subprotocol
             )
         except translate.BadReply as error:
             logger.error("Bad reply to the WebSocket on %s: %s", self._scope["path"], error)

@@ -98,7 +98,7 @@ class NeverExpires(InMemoryChannelLayer):
 
 class RaisesWhenMemberIsFull(InMemoryChannelLayer):
     def _put_group(self, envelope):
-        for member in self._members(envelope.name):
+        for member in self._groups.of(envelope.name):
             if not self._put_one(member, envelope.payload):
                 raise ChannelFull
 
@@ -194,18 +194,18 @@ class ForgetsConnections(InMemoryChannelLayer):
 
     def group_add(self, group, channel):
         super().group_add(group, channel)
-        self._groups[group][channel] = self._clock() + self.group_expiry
+        self._groups.add(group, channel, until=self._clock() + self.group_expiry)
 
 
 class RemembersPlainMembers(InMemoryChannelLayer):
     def group_add(self, group, channel):
         super().group_add(group, channel)
-        self._groups[group][channel] = float("inf")
+        self._groups.add(group, channel, until=float("inf"))
 
 
 class RenewsNoMembership(InMemoryChannelLayer):
     def group_add(self, group, channel):
-        if channel not in self._groups.get(group, {}):
+        if channel not in self._groups.of(group):
             super().group_add(group, channel)
 
 
@@ -214,14 +214,14 @@ class LooksUpMembersTooLate(InMemoryChannelLayer):
 
     def _put_group(self, envelope):
         payload = envelope.payload
-        for process in {non_local_name(m) for m in self._members(envelope.name) if "!" in m}:
+        for process in {non_local_name(m) for m in self._groups.of(envelope.name) if "!" in m}:
             entry = _Entry(self._clock() + self.expiry, payload, (f"*{envelope.name}",), False)
             self._channels.setdefault(process, deque()).append(entry)
 
     def _pop(self, name):
         entry = super()._pop(name)
         if entry and entry.locals and entry.locals[0].startswith("*"):
-            members = self._members(entry.locals[0][1:])
+            members = self._groups.of(entry.locals[0][1:])
             locals_ = tuple(m[len(name) :] for m in members if m.startswith(name))
             return entry._replace(locals=locals_) if locals_ else None
         return entry
@@ -229,7 +229,7 @@ class LooksUpMembersTooLate(InMemoryChannelLayer):
 
 class WritesOncePerMember(InMemoryChannelLayer):
     def _put_group(self, envelope):
-        for member in self._members(envelope.name):
+        for member in self._groups.of(envelope.name):
             self._put_one(member, envelope.payload)
 
 
