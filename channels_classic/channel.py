@@ -8,7 +8,7 @@ from channels_classic import outbox
 from channels_classic.asgi import channel_layers
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import InvalidName
-from channels_classic.layers.base import Content
+from channels_classic.layers.traffic import Content
 
 if TYPE_CHECKING:
     from channels_classic.asgi import ChannelLayerWrapper

@@ -36,7 +36,7 @@ from channels_classic.exceptions import ChannelFull, RequestAborted, RequestTime
 
 if TYPE_CHECKING:
     from channels_classic.channel import Channel
-    from channels_classic.layers.base import Content
+    from channels_classic.layers.traffic import Content
     from channels_classic.message import Message
 
 logger = logging.getLogger("channels_classic.handler")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.channel import Channel
-from channels_classic.layers.base import Content
+from channels_classic.layers.traffic import Content
 
 if TYPE_CHECKING:
     from channels_classic.asgi import ChannelLayerWrapper

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from channels_classic.layers.base import BaseChannelLayer, Content, Envelope
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.traffic import Content, Envelope
 
 logger = logging.getLogger("channels_classic.outbox")
 

@@ -18,7 +18,9 @@ from channels_classic.backoff import Backoff
 from channels_classic.beat import Beat
 from channels_classic.dispatch import Match, Outcome, find, run, run_async
 from channels_classic.exceptions import ChannelsError, LayerUnavailable
-from channels_classic.layers.base import BaseChannelLayer, Delivery, Envelope, Receiver
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.ends import Receiver
+from channels_classic.layers.traffic import Delivery, Envelope
 from channels_classic.message import Message
 from channels_classic.outbox import FLUSH_DEADLINE, Outbox
 from channels_classic.pace import Pace

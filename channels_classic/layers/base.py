@@ -7,68 +7,43 @@ import copy
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from channels_classic.exceptions import ChannelFull, InvalidContent, InvalidName, MessageTooLarge
+from channels_classic.layers.counters import Counter
+from channels_classic.layers.ends import (
+    Inbox,
+    IsOpen,
+    OnReceipt,
+    Receiver,
+    always_open,
+    no_receipts,
+)
 from channels_classic.layers.names import (
-    compile_capacities,
-    non_local_name,
+    ByPattern,
     positive,
     random_letters,
     valid_channel_name,
     valid_group_name,
 )
+from channels_classic.layers.traffic import (
+    Content,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Pulse,
+    Reasons,
+)
+from channels_classic.log import Sparingly
 
 logger = logging.getLogger("channels_classic.layers")
 
-Content = dict[str, Any]
-#: Whether a connection, by its local part, is still there.
-IsOpen = Callable[[str], bool]
 Received = tuple[str, Content] | tuple[None, None]
 
-#: How long sends to a closed connection are refused once it was noticed, in seconds.
-GONE = 60.0
 #: How often ``receive_async`` asks, and its pause between two tries in seconds: for 5 s in all.
 _POLLS = 500
 _PAUSE = 0.01
-
-
-def always_open(local: str) -> bool:
-    """For readers without connections that close."""
-    return True
-
-
-class Envelope(NamedTuple):
-    """One send, checked and encoded: ready to be put on the bus at any time."""
-
-    name: str
-    payload: Any
-    to_group: bool = False
-
-
-class Delivery(NamedTuple):
-    """One message in a worker's hands, until it is acknowledged."""
-
-    channel: str
-    content: Content
-    token: Any = None
-
-
-class Arrival(NamedTuple):
-    """One message for connections of this process, named by their local parts."""
-
-    locals: tuple[str, ...]
-    content: Content
-    #: Sent to the one connection itself, so its sender waits for ``Inbox.drained``.
-    direct: bool = True
-
-
-class Exchange(NamedTuple):
-    """What one round trip of a worker brought: new messages, and sends that were refused."""
-
-    deliveries: list[Delivery]
-    refused: list[Envelope]
 
 
 class BaseChannelLayer:
@@ -77,30 +52,52 @@ class BaseChannelLayer:
     The classic verbs are ``send``, ``receive``, ``new_channel``, the groups and ``flush``. The
     others have a default made of those, which a layer overrides to be faster.
 
-    ``expiry`` and ``group_expiry`` are seconds. ``capacity`` counts the messages that wait on one
-    channel; ``channel_capacity`` maps patterns (globs, or compiled regular expressions) to other
-    capacities, the first match wins. ``max_message_size`` counts bytes after encoding.
+    ``expiry`` and ``group_expiry`` are seconds; an ``expiry`` of None is never. ``capacity``
+    counts the messages that wait on one channel. ``channel_capacity`` and ``channel_expiry`` map
+    patterns (globs, or compiled regular expressions) to others, the first match wins; so does
+    ``channel_overflow`` to what a full channel does, ``"refuse"`` (the default) or
+    ``"drop_oldest"``. ``max_message_size`` counts bytes after encoding. ``later_limit`` delayed
+    messages may wait on one channel, and ``dead_limit`` dead letters are kept.
     """
 
     extensions: ClassVar[list[str]] = []
+    #: Whether the lanes of messages get receipts.
+    receipts: ClassVar[bool] = False
+    #: Whether messages may be delayed, tried again and buried.
+    later: ClassVar[bool] = False
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
 
     def __init__(
         self,
         *,
-        expiry: float = 60,
+        expiry: float | None = 60,
         group_expiry: float = 86400,
         capacity: int = 100,
         channel_capacity: Mapping[str | re.Pattern[str], int] | None = None,
+        channel_expiry: Mapping[str | re.Pattern[str], float | None] | None = None,
+        channel_overflow: Mapping[str | re.Pattern[str], str] | None = None,
         max_message_size: int = 1024 * 1024,
+        later_limit: int = 100_000,
+        dead_limit: int = 10_000,
     ) -> None:
-        self.expiry = positive("expiry", expiry)
+        self.expiry = _expiry("expiry", expiry)
         self.group_expiry = positive("group_expiry", group_expiry)
         self.capacity = positive("capacity", capacity)
         self.max_message_size = positive("max_message_size", max_message_size)
-        self.channel_capacity = compile_capacities(channel_capacity or {})
-        self._capacities: dict[str, int] = {}
+        self.later_limit = int(positive("later_limit", later_limit))
+        self.dead_limit = int(positive("dead_limit", dead_limit))
+        self._capacities = ByPattern(
+            "channel_capacity", channel_capacity, self.capacity, lambda *a: int(positive(*a))
+        )
+        self._expiries = ByPattern("channel_expiry", channel_expiry, self.expiry, _expiry)
+        self._overflows = ByPattern("channel_overflow", channel_overflow, "refuse", _overflow)
+        self._say = Sparingly(logger)
+
+    @property
+    def channel_capacity(self) -> list[tuple[re.Pattern[str], int]]:
+        """The patterns with a capacity of their own, in their order."""
+        return self._capacities.patterns
 
     # The classic verbs ----------------------------------------------------------------
 
@@ -138,6 +135,10 @@ class BaseChannelLayer:
         """The names of the members of ``group``."""
         raise NotImplementedError
 
+    def group_count(self, group: str) -> int:
+        """How many members ``group`` has; cheap on our layers, however many there are."""
+        return len(list(self.group_channels(group)))
+
     def send_group(self, group: str, content: Content) -> None:
         """Put ``content`` on every channel of ``group``; full ones are passed over."""
         self.deliver([self.prepare(group, content, to_group=True)])
@@ -161,12 +162,35 @@ class BaseChannelLayer:
 
     # Sends in two steps: checked and encoded now, put on the bus when their time comes ---
 
-    def prepare(self, name: str, content: Content, *, to_group: bool = False) -> Envelope:
-        """Check and encode one send, so that what is wrong with it is known at once."""
+    def prepare(
+        self,
+        name: str,
+        content: Content,
+        *,
+        to_group: bool = False,
+        lane: str = "",
+        delay: float = 0,
+        attempts: int = 0,
+    ) -> Envelope:
+        """Check and encode one send, so that what is wrong with it is known at once.
+
+        See ``Envelope``. Raises ``InvalidName``, ``InvalidContent``, ``MessageTooLarge``, and
+        ``ValueError`` for a delay that cannot be had.
+        """
         valid_group_name(name) if to_group else valid_channel_name(name)
+        if delay:
+            self._check_delay(name, delay, to_group)
         if not isinstance(content, dict):
             raise InvalidContent(f"the content of a message is a dict, not {content!r:.80}")
-        return Envelope(name, self.encode(content), to_group)
+        return Envelope(name, self.encode(content), to_group, lane, delay, attempts)
+
+    def _check_delay(self, name: str, delay: float, to_group: bool) -> None:
+        if not self.later:
+            raise ValueError(f"{type(self).__name__} has no delayed messages")
+        if to_group or "?" in name:
+            raise ValueError(f"a delay is for a channel that workers read, or a reply: not {name}")
+        if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not delay >= 0:
+            raise ValueError(f"the delay is a number of seconds, not {delay!r}")
 
     def encode(self, content: Content) -> Any:
         """``content`` in the form in which this layer's ``deliver`` takes it: here, a copy."""
@@ -179,8 +203,11 @@ class BaseChannelLayer:
             verb = "send_group" if envelope.to_group else "send"
             if getattr(type(self), verb) is getattr(BaseChannelLayer, verb):
                 raise NotImplementedError(f"{type(self).__name__} defines no {verb} or deliver")
+            content = envelope.payload
+            if envelope.attempts:
+                content = {**content, "__retries__": envelope.attempts}
             try:
-                getattr(self, verb)(envelope.name, envelope.payload)
+                getattr(self, verb)(envelope.name, content)
             except self.ChannelFull:
                 refused.append(envelope)
         return refused
@@ -211,23 +238,61 @@ class BaseChannelLayer:
 
     # The two ends of the bus ----------------------------------------------------------
 
-    def receiver(self, channels: Sequence[str]) -> Receiver:
-        """What one worker thread takes the messages of ``channels`` with."""
+    def receiver(self, channels: Sequence[str], *, worker: str = "") -> Receiver:
+        """What one thread of the process ``worker`` takes the messages of ``channels`` with."""
         return Receiver(self, channels)
 
-    def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
+    def inbox(
+        self, process: str, is_open: IsOpen = always_open, on_receipt: OnReceipt = no_receipts
+    ) -> Inbox:
         """What an interface server reads with; ``process`` ends in ``!`` and is its own.
 
         ``is_open`` says of the local part of a name whether that connection is still there: a join
-        that comes after its close must not leave a member behind.
+        that comes after its close must not leave a member behind. ``on_receipt`` hears what became
+        of messages with a lane of this process.
         """
         return Inbox(self, process)
 
-    def announce(self, worker: str, channels: Sequence[str], *, ttl: float) -> None:
-        """Say that ``worker`` reads ``channels``, for the next ``ttl`` seconds."""
+    def beat(
+        self, worker: str, channels: Sequence[str], *, ttl: float, recover: bool = True
+    ) -> Pulse:
+        """Say that ``worker`` lives and reads ``channels``, for the next ``ttl`` seconds.
+
+        Also puts delayed messages that are due on ``channels``. With ``recover`` it cleans up
+        after dead servers, and takes the messages that dead workers had in hand: the caller
+        settles, loses or buries each. A caller that could not beat in time asks for no recovery
+        until it has for a while, as the others may have had the same trouble.
+        """
+        return Pulse([])
 
     def withdraw(self, worker: str, channels: Sequence[str]) -> None:
         """Say that ``worker`` is gone."""
+
+    def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
+        """``Receiver.settle`` for messages in the hands of no receiver. Thread-safe."""
+        return self.deliver(sends) if sends else []
+
+    def lose(self, deliveries: Sequence[Delivery], counter: Counter) -> None:
+        """Take messages off the bus whose fate nobody knows: their lanes hear that, too."""
+
+    def bury(self, delivery: Delivery, reasons: Reasons) -> None:
+        """Take a message off the bus, to the dead letters. The lane gets its receipt."""
+        self.note(delivery.channel, Counter.DEAD, detail=f"dropped: {reasons.error}")
+
+    def dead_letters(self, channel: str | None = None) -> Iterable[DeadLetter]:
+        """The dead letters, of one channel or of all, oldest first."""
+        return []
+
+    def requeue_dead(self, letters: Iterable[DeadLetter]) -> int:
+        """Put messages back on their channels, as if never tried; returns how many.
+
+        Raises ``ChannelFull``; what comes before it was put back.
+        """
+        return 0
+
+    def delete_dead(self, letters: Iterable[DeadLetter]) -> int:
+        """Remove dead letters for good; returns how many there were."""
+        return 0
 
     def is_gone(self, channel: str) -> bool:
         """Whether the connection of the reply channel ``channel`` is known to be closed."""
@@ -243,90 +308,37 @@ class BaseChannelLayer:
     async def close_async(self) -> None:
         """Let go of the connections of this event loop."""
 
-    # Capacity -------------------------------------------------------------------------
+    # Limits and losses ------------------------------------------------------------------
 
     def get_capacity(self, channel: str) -> int:
         """How many messages may wait on ``channel``, or on one connection of a process."""
-        name = non_local_name(channel)
-        if (known := self._capacities.get(name)) is not None:
-            return known
-        matches = (limit for pattern, limit in self.channel_capacity if pattern.match(name))
-        limit = next(matches, self.capacity)
-        if "?" not in name:  # random names would fill this cache
-            self._capacities[name] = limit
-        return limit
+        capacity: int = self._capacities[channel]
+        return capacity
+
+    def get_expiry(self, channel: str) -> float | None:
+        """Seconds that a message waits on ``channel`` before it vanishes; None is for ever."""
+        expiry: float | None = self._expiries[channel]
+        return expiry
+
+    def get_overflow(self, channel: str) -> str:
+        """What a full ``channel`` does: ``"refuse"`` or ``"drop_oldest"``."""
+        return self._overflows[channel]
+
+    def count(self, channel: str, counter: Counter, number: int = 1) -> None:
+        """Add to a counter of ``channel_statistics``."""
+
+    def note(self, channel: str, counter: Counter, number: int = 1, *, detail: str = "") -> None:
+        """Log what happened to messages: at most once in 10 s for each channel and counter."""
+        what = counter.value.removesuffix("_count").replace("_", " ")
+        text = f"{channel}: {number} {what}" + (f" ({detail})" if detail else "")
+        self._say(logging.WARNING, (channel, counter), text)
 
 
-class Receiver:
-    """One worker thread's end of the bus: answers out and new messages in, in one call."""
-
-    def __init__(self, layer: BaseChannelLayer, channels: Sequence[str]) -> None:
-        self.layer = layer
-        self.channels = list(channels)
-
-    def exchange(
-        self,
-        *,
-        done: Sequence[Delivery],
-        sends: Sequence[Envelope],
-        limit: int,
-        timeout: float,
-    ) -> Exchange:
-        """Acknowledge ``done``, put ``sends`` on the bus, wait for up to ``limit`` messages.
-
-        Returns after ``timeout`` seconds when nothing came. ``limit`` is per channel, so that a
-        busy channel never starves a quiet one. Raises ``LayerUnavailable``.
-        """
-        refused = self.layer.deliver(sends) if sends else []
-        channel, content = self.layer.receive(self.channels, block=timeout > 0)
-        if channel is None or content is None:
-            return Exchange([], refused)
-        return Exchange([Delivery(channel, content)], refused)
-
-    def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
-        """``exchange`` without taking anything new; returns the refused sends."""
-        return self.layer.deliver(sends) if sends else []
-
-    async def settle_async(self, done: Delivery, sends: Sequence[Envelope]) -> list[Envelope]:
-        """``settle`` from an event loop, beside a thread that waits in ``exchange``."""
-        return await self.layer.deliver_async(sends)
-
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Put messages that were taken and not started back, for other workers.
-
-        Here, what finds its channel full by now is logged and lost.
-        """
-        sends = [self.layer.prepare(each.channel, each.content) for each in deliveries]
-        if refused := self.layer.deliver(sends):
-            names = ", ".join(sorted({each.name for each in refused}))
-            logger.error("Lost %d message(s) given back to full channels: %s", len(refused), names)
-
-    def close(self) -> None:
-        """Leave the bus; what is still in hand is not given back by this."""
+def _expiry(name: str, value: Any) -> Any:
+    return None if value is None else positive(name, value)
 
 
-class Inbox:
-    """One interface server's end of the bus: everything meant for its connections."""
-
-    def __init__(self, layer: BaseChannelLayer, process: str) -> None:
-        self.layer = layer
-        self.process = process
-
-    async def read(self) -> list[Arrival]:
-        """What has come, waiting for it; an empty list after some quiet seconds."""
-        channel, content = await self.layer.receive_async([self.process])
-        if channel is None or content is None:
-            return []
-        return [Arrival((channel[len(self.process) :],), content)]
-
-    def drained(self, local: str) -> None:
-        """One direct message has reached the client of ``local``: its sender may send more."""
-
-    def forget(self, local: str) -> None:
-        """The connection is closed: end its memberships and what was kept for it."""
-
-    def refuse(self, local: str) -> None:
-        """Somebody still sends to the closed connection: answer that it is full, and gone."""
-
-    async def close(self) -> None:
-        """The server stops: no process, group or connection of it stays on the bus."""
+def _overflow(name: str, value: Any) -> str:
+    if value not in ("refuse", "drop_oldest"):
+        raise ValueError(f"{name} must be 'refuse' or 'drop_oldest', not {value!r}")
+    return str(value)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from channels_classic.exceptions import UndecodableMessage
-from channels_classic.layers.base import Arrival
 from channels_classic.layers.codec import Codec
+from channels_classic.layers.traffic import Arrival
 
 logger = logging.getLogger("channels_classic.layers")
 

@@ -10,20 +10,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from channels_classic.layers.base import (
+from channels_classic.layers.base import BaseChannelLayer, Received
+from channels_classic.layers.codec import Codec
+from channels_classic.layers.ends import (
     GONE,
-    Arrival,
-    BaseChannelLayer,
-    Delivery,
-    Envelope,
-    Exchange,
     Inbox,
     IsOpen,
-    Received,
+    OnReceipt,
     Receiver,
     always_open,
+    no_receipts,
 )
-from channels_classic.layers.codec import Codec
 from channels_classic.layers.memberships import Memberships
 from channels_classic.layers.names import (
     non_local_name,
@@ -32,6 +29,7 @@ from channels_classic.layers.names import (
     valid_receive_names,
     valid_worker_names,
 )
+from channels_classic.layers.traffic import Arrival, Delivery, Envelope, Exchange
 
 #: How long a blocking receive waits before it gives up, in seconds.
 BLOCK = 5.0
@@ -160,10 +158,12 @@ class InMemoryChannelLayer(BaseChannelLayer):
         taken = await self._wait_async(lambda: self._take_one(names))
         return (None, None) if taken is None else (taken[0], self._codec.decode(taken[1]))
 
-    def receiver(self, channels: Sequence[str]) -> Receiver:
+    def receiver(self, channels: Sequence[str], *, worker: str = "") -> Receiver:
         return _MemoryReceiver(self, valid_worker_names(channels))
 
-    def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
+    def inbox(
+        self, process: str, is_open: IsOpen = always_open, on_receipt: OnReceipt = no_receipts
+    ) -> Inbox:
         self._is_open[process] = is_open
         return _MemoryInbox(self, process)
 

@@ -6,10 +6,12 @@ import fnmatch
 import re
 import secrets
 import string
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from channels_classic.exceptions import InvalidName
+
+T = TypeVar("T")
 
 _CHANNEL = re.compile(r"[a-zA-Z0-9_.-]+(\?[a-zA-Z0-9_.-]+|![a-zA-Z0-9_.-]*)?")
 _GROUP = re.compile(r"[a-zA-Z0-9_.-]+")
@@ -64,15 +66,39 @@ def random_letters(count: int) -> str:
     return "".join(secrets.choice(string.ascii_letters) for _ in range(count))
 
 
-def compile_capacities(
-    patterns: Mapping[str | re.Pattern[str], int],
-) -> list[tuple[re.Pattern[str], int]]:
-    """Globs become regular expressions, which stay as they are; the order is kept."""
-    compiled = []
-    for pattern, limit in patterns.items():
-        regex = re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern
-        compiled.append((regex, int(positive(f"channel_capacity[{pattern!r}]", limit))))
-    return compiled
+class ByPattern(Generic[T]):
+    """A value for each channel name: that of the first pattern that matches, else ``default``.
+
+    Globs match whole names, compiled regular expressions from the start. ``check`` gets the name
+    of the option and a value, and returns the value or raises ``ValueError``. The connections of
+    a process have one value together.
+    """
+
+    def __init__(
+        self,
+        option: str,
+        patterns: Mapping[str | re.Pattern[str], T] | None,
+        default: T,
+        check: Callable[[str, Any], T],
+    ) -> None:
+        self.default = default
+        self.patterns: list[tuple[re.Pattern[str], T]] = [
+            (
+                re.compile(fnmatch.translate(each)) if isinstance(each, str) else each,
+                check(f"{option}[{each!r}]", value),
+            )
+            for each, value in (patterns or {}).items()
+        ]
+        self._known: dict[str, T] = {}
+
+    def __getitem__(self, channel: str) -> T:
+        name = non_local_name(channel)
+        if name in self._known:
+            return self._known[name]
+        found = next((value for regex, value in self.patterns if regex.match(name)), self.default)
+        if "?" not in name:  # random names would fill this
+            self._known[name] = found
+        return found
 
 
 def positive(name: str, value: Any) -> Any:

@@ -7,17 +7,16 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from channels_classic.layers.base import (
-    BaseChannelLayer,
-    Content,
-    Envelope,
+from channels_classic.layers.base import BaseChannelLayer, Received
+from channels_classic.layers.codec import Codec
+from channels_classic.layers.ends import (
     Inbox,
     IsOpen,
-    Received,
+    OnReceipt,
     Receiver,
     always_open,
+    no_receipts,
 )
-from channels_classic.layers.codec import Codec
 from channels_classic.layers.links import TIMEOUT, AsyncLink, Links, good
 from channels_classic.layers.names import (
     non_local_name,
@@ -31,6 +30,7 @@ from channels_classic.layers.redis_inbox import RedisInbox
 from channels_classic.layers.redis_receiver import RedisReceiver
 from channels_classic.layers.ring import Host, nodes
 from channels_classic.layers.shard import GRACE, Shard
+from channels_classic.layers.traffic import Content, Envelope
 from channels_classic.layers.wire import (
     ALIVE,
     ANNOUNCE,
@@ -132,10 +132,12 @@ class RedisChannelLayer(BaseChannelLayer):
         finally:
             await link.close()
 
-    def receiver(self, channels: Sequence[str]) -> Receiver:
+    def receiver(self, channels: Sequence[str], *, worker: str = "") -> Receiver:
         return RedisReceiver(self, self.shard, valid_worker_names(channels))
 
-    def inbox(self, process: str, is_open: IsOpen = always_open) -> Inbox:
+    def inbox(
+        self, process: str, is_open: IsOpen = always_open, on_receipt: OnReceipt = no_receipts
+    ) -> Inbox:
         return RedisInbox(self, self.shard, process, is_open)
 
     # Groups ---------------------------------------------------------------------------

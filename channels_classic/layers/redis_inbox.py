@@ -7,10 +7,12 @@ import logging
 import time
 from typing import Any
 
-from channels_classic.layers.base import GONE, Arrival, BaseChannelLayer, Inbox, IsOpen
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.ends import GONE, Inbox, IsOpen
 from channels_classic.layers.fanout import Fanout
 from channels_classic.layers.links import TIMEOUT, AsyncLink, good
 from channels_classic.layers.shard import Shard
+from channels_classic.layers.traffic import Arrival
 from channels_classic.layers.wire import CLOSED, LEAVE, Command
 
 logger = logging.getLogger("channels_classic.layers")

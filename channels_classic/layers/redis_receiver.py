@@ -8,17 +8,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.exceptions import UndecodableMessage
-from channels_classic.layers.base import (
-    BaseChannelLayer,
-    Content,
-    Delivery,
-    Envelope,
-    Exchange,
-    Receiver,
-)
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.ends import Receiver
 from channels_classic.layers.links import TIMEOUT, Link
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.shard import Shard
+from channels_classic.layers.traffic import Content, Delivery, Envelope, Exchange
 from channels_classic.layers.wire import WORKERS, Command, Step
 
 logger = logging.getLogger("channels_classic.layers")

@@ -7,11 +7,11 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from channels_classic.layers.base import Envelope
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.links import Links, good
 from channels_classic.layers.names import non_local_name
 from channels_classic.layers.ring import Node
+from channels_classic.layers.traffic import Envelope
 from channels_classic.layers.wire import Command, Keys, Planner, Script, Step
 from channels_classic.layers.writer import Writer
 

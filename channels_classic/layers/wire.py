@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from channels_classic.layers.base import Envelope
 from channels_classic.layers.names import non_local_name
+from channels_classic.layers.traffic import Envelope
 
 Command = tuple[Any, ...]
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
-from channels_classic.layers.base import Envelope
 from channels_classic.layers.links import AsyncLink, good
 from channels_classic.layers.ring import Node
+from channels_classic.layers.traffic import Envelope
 from channels_classic.layers.wire import DRAINED, Command, Keys, Planner, Step
 
 logger = logging.getLogger("channels_classic.layers")

@@ -12,7 +12,8 @@ from channels_classic.server.line import Line
 from channels_classic.server.replies import ReplyListener
 
 if TYPE_CHECKING:
-    from channels_classic.layers.base import BaseChannelLayer, Envelope
+    from channels_classic.layers.base import BaseChannelLayer
+    from channels_classic.layers.traffic import Envelope
 
 logger = logging.getLogger("channels_classic.server")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
 
 if TYPE_CHECKING:
-    from channels_classic.layers.base import BaseChannelLayer, Envelope
+    from channels_classic.layers.base import BaseChannelLayer
+    from channels_classic.layers.traffic import Envelope
 
 #: Sends that are tried at once, and the pauses between tries, in seconds.
 BATCH = 100

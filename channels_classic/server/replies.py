@@ -12,7 +12,8 @@ from channels_classic.backoff import Backoff
 from channels_classic.exceptions import LayerUnavailable
 
 if TYPE_CHECKING:
-    from channels_classic.layers.base import Arrival, BaseChannelLayer
+    from channels_classic.layers.base import BaseChannelLayer
+    from channels_classic.layers.traffic import Arrival
 
 logger = logging.getLogger("channels_classic.server")
 

@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import ClassVar
 
-from channels_classic.layers.base import Delivery
+from channels_classic.layers.traffic import Delivery
 from channels_classic.test.layer_case import LayerTestCase, by_name
 
 

@@ -11,8 +11,10 @@ import unittest
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
-from channels_classic.layers.base import BaseChannelLayer, Content, Inbox, Receiver
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.ends import Inbox, Receiver
 from channels_classic.layers.names import non_local_name, random_letters
+from channels_classic.layers.traffic import Content
 
 Taken = list[tuple[str, Content]]
 

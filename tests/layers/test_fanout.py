@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from channels_classic.layers.base import Arrival
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.fanout import Fanout
+from channels_classic.layers.traffic import Arrival
 
 codec = Codec(max_size=1000)
 ONE, TWO = codec.encode({"n": 1}), codec.encode({"n": 2})

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
-from channels_classic.layers.base import Delivery
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
+from channels_classic.layers.traffic import Delivery
 from channels_classic.layers.wire import JOIN
 from channels_classic.test.conformance import ConformanceTestCase
 

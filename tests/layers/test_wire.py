@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels_classic.exceptions import ChannelFull
-from channels_classic.layers.base import Envelope
+from channels_classic.layers.traffic import Envelope
 from channels_classic.layers.wire import (
     _REPLIES,
     REPLY,

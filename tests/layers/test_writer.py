@@ -9,7 +9,7 @@ import logging
 import pytest
 
 from channels_classic.exceptions import LayerUnavailable
-from channels_classic.layers.base import Envelope
+from channels_classic.layers.traffic import Envelope
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections import deque
 from typing import Any
 
 from channels_classic.exceptions import ChannelFull, InvalidContent
-from channels_classic.layers.base import Arrival, Delivery, Envelope
 from channels_classic.layers.memory import (
     InMemoryChannelLayer,
     _Entry,
@@ -16,6 +15,7 @@ from channels_classic.layers.memory import (
     _MemoryReceiver,
 )
 from channels_classic.layers.names import non_local_name
+from channels_classic.layers.traffic import Arrival, Delivery, Envelope
 
 
 class LosesEveryThird(InMemoryChannelLayer):

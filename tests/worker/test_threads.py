@@ -9,8 +9,8 @@ import time
 import pytest
 
 from channels_classic.beat import Beat
-from channels_classic.layers.base import Delivery
 from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.layers.traffic import Delivery
 from channels_classic.routing import route
 from channels_classic.signals import worker_ready
 from channels_classic.worker import Worker, WorkerGroup
