@@ -1,150 +1,121 @@
-"""Who takes part, and how each is started: its own processes, its own Redis, equal settings."""
+"""Who takes part, by the name that the command line and the table have for it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from benchmarks.processes import Process, Processes, Sender, free_port, redis_ask, says_hello
-
-SITES = "benchmarks.sites"
-#: What our own server asks of uvicorn, too.
-UVICORN = ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"]
-UVICORN += ["--no-access-log", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"]
-UVICORN += ["--ws-per-message-deflate", "false"]
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running contestant: where it listens, its server's pid, and how to send to its groups."""
-
-    port: int
-    pid: int
-    send: Sender | None = None
-
-
-Start = Callable[[Processes], Site]
-
-
-@dataclass(frozen=True)
-class Server:
-    """A set of processes that serve one site."""
-
-    name: str
-    start: Start
-
-    @contextmanager
-    def running(self) -> Iterator[Site]:
-        """The site, started and ready; ended on the way out."""
-        with Processes() as processes:
-            yield self.start(processes)
+from benchmarks import start_tasks, start_web
+from benchmarks.site import Server
+from benchmarks.start_bus import bus
+from benchmarks.start_tasks import TASKS, Workers, tasks
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A server under the name that the table shows, and the path of its echo."""
+    """A server under the name that the table shows, and the path of its echo.
+
+    ``threaded`` is the same with eight threads in each worker process, where it has threads.
+    """
 
     title: str
     server: Server
     ours: bool = False
     echo: str = "/echo/"
+    threaded: Server | None = None
 
 
-def gunicorn(processes: Processes) -> Site:
-    """Plain Django under gunicorn with two synchronous workers."""
-    port = free_port()
-    process = processes.python(
-        "gunicorn",
-        "gunicorn",
-        *("--workers", "2", "--worker-class", "sync", "--log-level", "error"),
-        *("--bind", f"127.0.0.1:{port}", f"{SITES}.plain.wsgi:application"),
-        DJANGO_SETTINGS_MODULE=f"{SITES}.plain.settings",
+def of_tasks(
+    title: str,
+    module: str,
+    workers: Workers,
+    threaded: Workers | None = None,
+    *,
+    ours: bool = False,
+    **settings: str,
+) -> Contestant:
+    """Who runs tasks, with ``workers`` or with ``threaded`` workers."""
+    many = threaded and Server(f"{title}, 8 threads", tasks(module, threaded, **settings))
+    server = Server(title, tasks(module, workers, **settings))
+    return Contestant(title, server, ours=ours, threaded=many)
+
+
+def of_ours(title: str, routing: str) -> Contestant:
+    """Tasks of this project with the consumers in ``routing``."""
+    return of_tasks(
+        title,
+        "with_classic",
+        start_tasks.classic(1),
+        start_tasks.classic(8),
+        ours=True,
+        BENCH_ROUTING=f"{TASKS}.{routing}",
     )
-    process.wait_until(lambda: says_hello(port))
-    return Site(port, process.pid)
 
 
-def uvicorn(processes: Processes) -> Site:
-    """Plain Django under uvicorn."""
-    return _uvicorn(processes, "plain")
-
-
-def channels4(layer: str) -> Start:
-    """Channels 4 under uvicorn, with this layer of channels_redis."""
-
-    def start(processes: Processes) -> Site:
-        settings = {
-            "DJANGO_SETTINGS_MODULE": f"{SITES}.channels4.settings",
-            "BENCH_LAYER": f"channels_redis.{layer}",
-            "BENCH_REDIS": processes.redis(),
-        }
-        site = _uvicorn(processes, "channels4", **settings)
-        sender = processes.python("sender", f"{SITES}.channels4.sender", **settings)
-        return Site(site.port, site.pid, Sender(sender))
-
-    return start
-
-
-def classic(workers: int) -> Start:
-    """This project: Redis, its interface server, and so many ``runworker`` processes."""
-
-    def start(processes: Processes) -> Site:
-        port, redis = free_port(), processes.redis()
-        settings = {
-            "DJANGO_SETTINGS_MODULE": f"{SITES}.classic.settings",
-            "BENCH_REDIS": redis,
-        }
-        program = Path(sys.executable).with_name("channels-classic")
-        server = processes.start(
-            "server",
-            *(str(program), "server", f"{SITES}.classic.asgi:channel_layer", "--verbosity", "0"),
-            *("--bind", "127.0.0.1", "--port", str(port)),
-            **settings,
-        )
-        running = [
-            processes.python(f"worker{number}", "django", "runworker", "-v", "0", **settings)
-            for number in range(workers)
-        ]
-        server.wait_until(lambda: says_hello(port))
-        _wait_for_workers(running, Path(redis.removeprefix("unix://")))
-        sender = processes.python("sender", f"{SITES}.classic.sender", **settings)
-        return Site(port, server.pid, Sender(sender))
-
-    return start
-
-
-def _uvicorn(processes: Processes, site: str, **settings: str) -> Site:
-    port = free_port()
-    settings.setdefault("DJANGO_SETTINGS_MODULE", f"{SITES}.{site}.settings")
-    application = f"{SITES}.{site}.asgi:application"
-    process = processes.python(
-        "uvicorn", "uvicorn", application, "--port", str(port), *UVICORN, **settings
+def of_bus(title: str, module: str, settings: str, **more: str) -> Contestant:
+    """The two ends of a bus."""
+    return Contestant(
+        title, Server(title, bus(module, settings, **more)), ours=settings == "classic"
     )
-    process.wait_until(lambda: says_hello(port))
-    return Site(port, process.pid)
 
 
-def _wait_for_workers(workers: list[Process], redis: Path) -> None:
-    """Until as many clients of Redis block in a read of channels as there are workers."""
-    for worker in workers:
-        worker.wait_until(
-            lambda: redis_ask(redis, "CLIENT LIST").count(b"cmd=xreadgroup") >= len(workers)
-        )
+def ours(workers: int) -> Contestant:
+    """This project's server with so many workers."""
+    title = f"ours, {workers} worker{'s' if workers > 1 else ''}"
+    return Contestant(title, Server(title, start_web.classic(workers)), ours=True)
 
 
-CORE = Server("channels4-core", channels4("core.RedisChannelLayer"))
-PUBSUB = Server("channels4-pubsub", channels4("pubsub.RedisPubSubChannelLayer"))
+CORE_LAYER = "core.RedisChannelLayer"
+PUBSUB_LAYER = "pubsub.RedisPubSubChannelLayer"
+CORE = Server("Channels 4, core", start_web.channels4(CORE_LAYER))
+PUBSUB = Server("Channels 4, pub/sub", start_web.channels4(PUBSUB_LAYER))
+UNORDERED = Server("ours, no ordering", start_web.classic(2, "--no-ordering"))
 
 CONTESTANTS = {
-    "ours1": Contestant("ours, 1 worker", Server("ours1", classic(1)), ours=True),
-    "ours2": Contestant("ours, 2 workers", Server("ours2", classic(2)), ours=True),
-    "gunicorn": Contestant("gunicorn, 2 sync", Server("gunicorn", gunicorn)),
-    "uvicorn": Contestant("uvicorn", Server("uvicorn", uvicorn)),
+    "ours1": ours(1),
+    "ours2": ours(2),
+    "unordered": Contestant("ours, 2 workers, no ordering", UNORDERED, ours=True),
+    "gunicorn": Contestant("gunicorn, 2 sync", Server("gunicorn", start_web.gunicorn)),
+    "uvicorn": Contestant("uvicorn", Server("uvicorn", start_web.uvicorn)),
     "async": Contestant("Channels 4 async", CORE),
     "sync": Contestant("Channels 4 sync", CORE, echo="/sync-echo/"),
     "core": Contestant("Channels 4 core", CORE),
     "pubsub": Contestant("Channels 4 pub/sub", PUBSUB),
+    "most": of_ours("ours, at most once", "at_most_once"),
+    "least": of_ours("ours, at least once", "at_least_once"),
+    "dramatiq": of_tasks(
+        "dramatiq", "with_dramatiq", start_tasks.dramatiq(8), start_tasks.dramatiq(8)
+    ),
+    # Its default of two messages a thread keeps its workers waiting: both are worth knowing.
+    "dramatiq-256": of_tasks(
+        "dramatiq, prefetch 256",
+        "with_dramatiq",
+        start_tasks.dramatiq(1),
+        start_tasks.dramatiq(8),
+        dramatiq_queue_prefetch="256",
+    ),
+    # For tasks that do nothing, of its pools this one was the fastest.
+    "celery": of_tasks(
+        "Celery",
+        "with_celery",
+        start_tasks.celery("solo", 1, workers=2),
+        start_tasks.celery("threads", 8, workers=2),
+    ),
+    "rq": of_tasks("RQ", "with_rq", start_tasks.rq),
+    "single": of_bus("ours, one by one", "one_by_one", "classic"),
+    "layer": of_bus("ours, in batches", "with_classic", "classic"),
+    "redis-py": of_bus("redis-py one by one", "with_redis", "plain"),
+    "core-bus": of_bus(
+        "Channels 4 core",
+        "with_channels4",
+        "channels4",
+        BENCH_LAYER=f"channels_redis.{CORE_LAYER}",
+        BENCH_CAPACITY="1000000",
+    ),
+    "pubsub-bus": of_bus(
+        "Channels 4 pub/sub",
+        "with_channels4",
+        "channels4",
+        BENCH_LAYER=f"channels_redis.{PUBSUB_LAYER}",
+        BENCH_CAPACITY="1000000",
+    ),
 }

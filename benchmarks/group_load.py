@@ -110,7 +110,7 @@ class Room:
         first, self._next = self._next, self._next + count
         with without_garbage_collection():
             cost = await asyncio.to_thread(
-                self._send, group=self.group, first=first, count=count, gap=gap
+                self._send, to=self.group, first=first, count=count, gap=gap
             )
             await self._all_arrived(deliveries, count * self.members)
         return deliveries, cost

@@ -30,36 +30,41 @@ class EchoRun:
     seconds: list[float] = field(default_factory=list)
     going: bool = True
     wrong: int = 0
+    inverted: int = 0
     in_flight: int = 0
 
 
 class EchoSocket(Socket):
-    """Sends a text, compares what comes back, sends the next: one message in flight."""
+    """Keeps some texts in flight: each that comes back is compared and followed by the next."""
 
     run: EchoRun
     number = 0
-    expected = b""
-    sent = 0.0
 
-    def begin(self, run: EchoRun) -> None:
-        """Send the first text."""
+    def begin(self, run: EchoRun, window: int) -> None:
+        """Send the first ``window`` texts."""
         self.run = run
-        run.in_flight += 1
-        self._send_next()
+        self._waiting: dict[bytes, float] = {}
+        run.in_flight += window
+        for _ in range(window):
+            self._send_next()
 
     def _send_next(self) -> None:
         if self.closed.done():
             return  # it stays in flight, so that it counts as lost
         self.number += 1
-        self.expected = b"socket %012x text %08d" % (id(self), self.number)
-        self.sent = time.perf_counter()
-        self.write(text_frame(self.expected))
+        text = b"socket %012x text %08d" % (id(self), self.number)
+        self._waiting[text] = time.perf_counter()
+        self.write(text_frame(text))
 
     def text_received(self, text: bytes) -> None:
-        run = self.run
-        run.seconds.append(time.perf_counter() - self.sent)
-        if text != self.expected:
-            run.wrong += 1
+        run, waiting = self.run, self._waiting
+        oldest = next(iter(waiting), b"")
+        sent = waiting.pop(text, None)
+        if sent is None:
+            run.wrong += 1  # and what it stands for is still waited for
+            return
+        run.seconds.append(time.perf_counter() - sent)
+        run.inverted += text != oldest
         if run.going:
             self._send_next()
         else:
@@ -68,30 +73,35 @@ class EchoSocket(Socket):
 
 @dataclass(frozen=True)
 class Echoes:
-    """What an echo run measured; ``lost`` were not answered within the deadline."""
+    """What an echo run measured; ``lost`` were not answered within the deadline.
+
+    ``inverted`` came before one that was sent earlier on the same socket.
+    """
 
     per_second: float
     p50_ms: float
     p99_ms: float
+    count: int
     wrong: int
+    inverted: int
     lost: int
 
 
-async def echo(port: int, path: str, *, sockets: int, seconds: float) -> Echoes:
-    """Each of ``sockets`` has one text in flight for ``seconds``, after a short warm-up."""
+async def echo(port: int, path: str, *, sockets: int, seconds: float, window: int = 1) -> Echoes:
+    """Each of ``sockets`` has ``window`` texts in flight for ``seconds``, after a warm-up."""
     crowd = Crowd(port, EchoSocket, path)
     try:
         await crowd.open(sockets)
         with without_garbage_collection():
-            return await _echo(crowd, seconds)
+            return await _echo(crowd, seconds, window)
     finally:
         await crowd.close()
 
 
-async def _echo(crowd: Crowd[EchoSocket], seconds: float) -> Echoes:
+async def _echo(crowd: Crowd[EchoSocket], seconds: float, window: int) -> Echoes:
     run = EchoRun()
     for socket in crowd.sockets:
-        socket.begin(run)
+        socket.begin(run, window)
     await asyncio.sleep(min(0.5, seconds / 4))
     warm, started = len(run.seconds), time.perf_counter()
     await asyncio.sleep(seconds)
@@ -102,7 +112,9 @@ async def _echo(crowd: Crowd[EchoSocket], seconds: float) -> Echoes:
         per_second=len(measured) / took,
         p50_ms=percentile(measured, 50) * 1000,
         p99_ms=percentile(measured, 99) * 1000,
+        count=len(run.seconds),
         wrong=run.wrong,
+        inverted=run.inverted,
         lost=run.in_flight,
     )
 

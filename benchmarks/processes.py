@@ -28,9 +28,20 @@ class DidNotStart(Exception):
 
 
 class Process:
-    """One process with its log; ``pid`` is its leader's, ``stop`` ends its whole session."""
+    """One process with its log; ``pid`` is its leader's, ``stop`` ends its whole session.
 
-    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    What ``talks`` is asked things over its stdin and answers on its stdout.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        talks: bool = False,
+    ) -> None:
         self.name, self.log = name, log
         with log.open("wb") as output:
             self._popen = subprocess.Popen(
@@ -38,7 +49,7 @@ class Process:
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": str(ROOT), **env},
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if name == "sender" else output,
+                stdout=subprocess.PIPE if talks else output,
                 stderr=output,
                 start_new_session=True,
             )
@@ -59,17 +70,27 @@ class Process:
                 raise DidNotStart(f"{self.name} {why}:\n{tail}")
             time.sleep(0.05)
 
-    def ask(self, line: str) -> str:
-        """Write a line to its stdin, when there is one, and read a line from its stdout."""
+    def tell(self, line: str) -> None:
+        """Write a line to its stdin."""
         assert self._popen.stdin is not None
+        self._popen.stdin.write(line.encode() + b"\n")
+        self._popen.stdin.flush()
+
+    def hear(self) -> str:
+        """Read a line from its stdout; raises ``DidNotStart`` when it has ended."""
         assert self._popen.stdout is not None
-        if line:
-            self._popen.stdin.write(line.encode() + b"\n")
-            self._popen.stdin.flush()
         answer = self._popen.stdout.readline().decode()
         if not answer:
             raise DidNotStart(f"{self.name} ended:\n{self.log.read_text(errors='replace')[-2000:]}")
         return answer
+
+    def pause(self) -> None:
+        """Stop it and what it has forked, until ``resume``."""
+        os.killpg(self._popen.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.killpg(self._popen.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to what is left of its session after the deadline."""
@@ -100,14 +121,23 @@ class Processes:
 
     def start(self, name: str, *argv: str, **env: str) -> Process:
         """Start ``argv`` from the root of the project."""
-        log = self.folder / f"{name}-{time.monotonic_ns()}.log"
-        process = Process(name, argv, env, log)
-        self._stack.callback(process.stop)
-        return process
+        return self._started(Process(name, argv, env=env, log=self._log(name)))
 
     def python(self, name: str, module: str, *arguments: str, **env: str) -> Process:
         """Start ``python -m module`` with the interpreter that runs this."""
         return self.start(name, sys.executable, "-m", module, *arguments, **env)
+
+    def talker(self, module: str, *arguments: str, **env: str) -> Process:
+        """Start ``python -m module``, which is told and answers line by line."""
+        name, argv = module.rpartition(".")[2], [sys.executable, "-m", module, *arguments]
+        return self._started(Process(name, argv, env=env, log=self._log(name), talks=True))
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}-{time.monotonic_ns()}.log"
+
+    def _started(self, process: Process) -> Process:
+        self._stack.callback(process.stop)
+        return process
 
     def redis(self) -> str:
         """Start a Redis of our own, on a UNIX socket, that stores nothing; its URL."""
@@ -121,17 +151,25 @@ class Processes:
 
 
 class Sender:
-    """A process that sends to groups when told."""
+    """A process that sends to groups, or submits tasks, when told."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        process.ask("")
+        process.hear()
 
-    def __call__(self, *, group: str, first: int, count: int, gap: float) -> list[int]:
-        """Send ``count`` texts; what each took the sender, in nanoseconds."""
-        order = {"group": group, "first": first, "count": count, "gap": gap}
-        cost: list[int] = json.loads(self._process.ask(json.dumps(order)))
+    def __call__(
+        self, *, to: str, first: int, count: int, gap: float = 0, seconds: float = 60
+    ) -> list[int]:
+        """Carry out an order; what each send took the sender, in nanoseconds."""
+        order = {"to": to, "first": first, "count": count, "gap": gap, "seconds": seconds}
+        self._process.tell(json.dumps(order))
+        cost: list[int] = json.loads(self._process.hear())
         return cost
+
+
+def socket_of(url: str) -> Path:
+    """Where the Redis of ``Processes.redis`` listens."""
+    return Path(url.removeprefix("unix://"))
 
 
 def redis_ask(path: Path, command: str) -> bytes:

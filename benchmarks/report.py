@@ -12,11 +12,11 @@ from typing import Any
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.quiet import DISTURBED
 from benchmarks.results import TARGETS, Results, Target
-from benchmarks.works import SECTIONS, WORKS, Metric
+from benchmarks.work import Metric
+from benchmarks.works import SECTIONS, WORKS
 
-OURS = tuple(name for name, contestant in CONTESTANTS.items() if contestant.ours)
-JUDGED = OURS[-1]
-PACKAGES = ("Django", "channels", "channels-redis", "gunicorn", "uvicorn", "redis")
+SERVERS = ("Django", "channels", "channels-redis", "gunicorn", "uvicorn", "redis")
+PACKAGES = (*SERVERS, "celery", "dramatiq", "rq")
 
 
 def table(results: Results) -> Iterator[str]:
@@ -41,16 +41,20 @@ def about(results: Results) -> str:
     return (
         f"Medians of {results.rounds} rounds on {cpu_count()} cores; Python "
         f"{platform.python_version()}, {packages}.\n"
-        "Ratios are what counts: of ours with 1 and 2 workers, judged with 2."
+        "Ratios are what counts: of each of ours, from left to right; the last one is judged."
     )
 
 
 def verification(results: Results) -> Iterator[str]:
     """Whether the work was done, or what was not."""
     if results.verified:
-        yield "Verified: every answer had the right status and content, in order."
+        yield (
+            "Verified: every answer had the right status and content, in order; "
+            "every task ran exactly once."
+        )
     for (metric, contestant), count in results.wrong.items():
-        yield f"NOT VERIFIED: {CONTESTANTS[contestant].title}, {metric}: {count:.0f} wrong answers"
+        title = CONTESTANTS[contestant].title
+        yield f"NOT VERIFIED: {title}, {metric}: {count:.0f} wrong, lost or double"
     for failure in results.failed:
         yield f"FAILED: {failure}"
     others = [others for values in results.figures.values() for _, others in values]
@@ -109,20 +113,43 @@ def _cell(results: Results, metric: str, name: str) -> str:
 
 
 def _verdict(results: Results, target: Target) -> tuple[str, str, str]:
-    ratios = [results.ratio(target, name) for name in OURS]
+    ratios = [results.ratio(target, name) for name in _ours(target)]
     shown = " / ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
-    against = target.against
-    if against in CONTESTANTS:
-        against = CONTESTANTS[against].title
-    wanted = f"{'>=' if target.at_least else '<='} {target.bound:g}"
     judged = _judged(results, target)
-    verdict = {True: "met", False: "MISSED", None: "not run"}[judged["met"]]
-    if judged["met"] is not None and judged["doubtful"]:
+    verdict = "not run" if judged["ratio"] is None else _VERDICTS[judged["met"]]
+    if judged["ratio"] is not None and judged["doubtful"]:
         verdict += " ~"
-    return shown, f"{wanted} x {against}" if target.against else wanted, verdict
+    return shown, _wanted(target).format(**asdict(results.scale)), verdict
+
+
+_VERDICTS = {True: "met", False: "MISSED", None: ""}
+
+
+def _wanted(target: Target) -> str:
+    """The target as people read it."""
+    words = [f"{CONTESTANTS[target.who].title}:"] if target.who else []
+    if target.bound is not None:
+        words += [">=" if target.at_least else "<=", f"{target.bound:g}"]
+    if target.against:
+        against = _TITLES[target.against] if target.own else CONTESTANTS[target.against].title
+        words += ["x", against]
+    return " ".join(words)
+
+
+_TITLES = {metric.key: metric.title for work in WORKS for metric in work.metrics}
+
+
+def _ours(target: Target) -> tuple[str, ...]:
+    """Those of ours whose ratio is shown; the last one is judged."""
+    if target.who:
+        return (target.who,)
+    keys = {work: {metric.key for metric in work.metrics} for work in WORKS}
+    [work] = [work for work in WORKS if target.metric in keys[work]]
+    return tuple(name for name in work.contestants if CONTESTANTS[name].ours)
 
 
 def _judged(results: Results, target: Target) -> dict[str, Any]:
-    ratio = results.ratio(target, JUDGED)
+    judged = _ours(target)[-1]
+    ratio = results.ratio(target, judged)
     met = None if ratio is None else target.met(ratio)
-    return {"ratio": ratio, "met": met, "doubtful": results.doubtful(target, JUDGED)}
+    return {"ratio": ratio, "met": met, "doubtful": results.doubtful(target, judged)}

@@ -20,9 +20,9 @@ async def main() -> None:
 
     for order in orders.read():
         cost = []
-        for number in range(order.count):
+        for number in orders.numbers(order):
             started = orders.now()
-            await send(order.group, f"{order.first + number} {started}")
+            await send(order.to, f"{number} {started}")
             cost.append(orders.now() - started)
             if order.gap:
                 await asyncio.sleep(order.gap)

@@ -15,6 +15,6 @@ HOST = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": os.environ.get("BENCH_LAYER", "channels_redis.core.RedisChannelLayer"),
-        "CONFIG": {"hosts": [HOST]},
+        "CONFIG": {"hosts": [HOST], "capacity": int(os.environ.get("BENCH_CAPACITY", "100"))},
     }
 }
