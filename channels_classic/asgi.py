@@ -27,12 +27,16 @@ __all__ = [
 
 _MEMORY = "channels_classic.layers.memory.InMemoryChannelLayer"
 _REDIS = "channels_classic.layers.redis.RedisChannelLayer"
+_LOCAL = "channels_classic.layers.local.LocalChannelLayer"
 
 #: Layers of other packages that were or are used with Channels, and what takes their place here.
 REPLACED_BACKENDS = {
-    "asgi_ipc.IPCChannelLayer": _REDIS,
+    "asgi_ipc.IPCChannelLayer": _LOCAL,
+    "asgi_ipc.core.IPCChannelLayer": _LOCAL,
     "asgi_redis.RedisChannelLayer": _REDIS,
+    "asgi_redis.RedisLocalChannelLayer": _LOCAL,
     "asgi_redis.core.RedisChannelLayer": _REDIS,
+    "asgi_redis.local.RedisLocalChannelLayer": _LOCAL,
     "asgiref.inmemory.ChannelLayer": _MEMORY,
     "channels.layers.InMemoryChannelLayer": _MEMORY,
     "channels_redis.core.RedisChannelLayer": _REDIS,

@@ -182,7 +182,6 @@ def test_a_routing_that_cannot_be_imported_is_improperly_configured(manager):
     [
         "asgi_redis.RedisChannelLayer",
         "asgi_redis.core.RedisChannelLayer",
-        "asgi_ipc.IPCChannelLayer",
         "channels_redis.core.RedisChannelLayer",
     ],
 )
@@ -196,6 +195,13 @@ def test_the_in_memory_layer_of_another_package_is_refused_naming_ours(manager):
         layers(BACKEND="asgiref.inmemory.ChannelLayer"),
         pytest.raises(InvalidChannelLayerError, match=f"use '{MEMORY}'"),
     ):
+        manager.make_backend("default")
+
+
+@pytest.mark.parametrize("path", ["asgi_ipc.IPCChannelLayer", "asgi_redis.RedisLocalChannelLayer"])
+def test_a_layer_for_one_machine_of_another_package_is_refused_naming_ours(manager, path):
+    local = "channels_classic.layers.local.LocalChannelLayer"
+    with layers(BACKEND=path), pytest.raises(InvalidChannelLayerError, match=f"use '{local}'"):
         manager.make_backend("default")
 
 
