@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels_classic",
+    "channels_classic.delay",
 ]
 
 MIDDLEWARE = [
