@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import logging
 import os
 import sys
@@ -13,12 +12,12 @@ from typing import Any, TextIO
 
 import click
 from click.core import ParameterSource
-from django.core.exceptions import ImproperlyConfigured
 
 from channels_classic import __version__
 from channels_classic.asgi import is_local_only
+from channels_classic.cli_dead import dead
+from channels_classic.cli_target import layer_of, load
 from channels_classic.exceptions import ChannelsError
-from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.log import setup_logger
 from channels_classic.server.access import AccessLog
 from channels_classic.server.app import InterfaceServer
@@ -83,6 +82,11 @@ def main() -> None:
     metavar="NAME",
     help="A subprotocol to accept; may be given several times.",
 )
+@click.option(
+    "--ordering/--no-ordering",
+    default=True,
+    help="Run the messages of one WebSocket in order and one at a time, or in parallel.",
+)
 @click.option("--root-path", default="", help="Where the site is mounted (SCRIPT_NAME).")
 @click.option(
     "--proxy-headers",
@@ -132,12 +136,15 @@ def _collect_rarely() -> None:
 
 def _application(path: str, options: dict[str, Any]) -> InterfaceServer:
     """The server at ``path``, or one for the layer there, with the options of the command."""
-    target = _load(path)
+    target = load(path)
     is_server = isinstance(target, InterfaceServer)
-    application = target if is_server else InterfaceServer(target)
+    application = target if is_server else InterfaceServer(layer_of(target, path))
     settings = {
         name: options[name]
-        for name in ("http_timeout", "websocket_connect_timeout", "ws_protocols", "root_path")
+        for name in (
+            *("http_timeout", "websocket_connect_timeout"),
+            *("ws_protocols", "ordering", "root_path"),
+        )
         if _is_given(name) or not is_server  # a server has options of its own
     }
     lifetime = options["websocket_timeout"]
@@ -154,40 +161,6 @@ def _application(path: str, options: dict[str, Any]) -> InterfaceServer:
 def _is_given(option: str) -> bool:
     source = click.get_current_context().get_parameter_source(option)
     return source is not ParameterSource.DEFAULT
-
-
-def _load(path: str) -> Any:
-    """The channel layer or application at ``path``, or one line that says what is wrong."""
-    module_name, _, attributes = path.partition(":")
-    if not module_name or not attributes:
-        raise click.UsageError(
-            f"{path!r} is not of the form MODULE:ATTRIBUTE, as in project.asgi:channel_layer"
-        )
-    sys.path.insert(0, os.getcwd())
-    try:
-        target: Any = importlib.import_module(module_name)
-    except Exception as error:
-        logger.debug("Cannot import %s", module_name, exc_info=True)
-        raise click.ClickException(f"cannot import {module_name}: {_reason(error)}") from error
-    for name in attributes.split("."):
-        if not hasattr(target, name):
-            raise click.ClickException(f"{module_name} has no {attributes!r}: {name!r} is missing")
-        target = getattr(target, name)
-    wrapped = getattr(target, "channel_layer", target)
-    if isinstance(target, InterfaceServer) or isinstance(wrapped, BaseChannelLayer):
-        return target if isinstance(target, InterfaceServer) else wrapped
-    raise click.ClickException(
-        f"{path} is a {type(target).__name__}, not a channel layer: "
-        "in asgi.py write channel_layer = get_channel_layer()"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """What an import failed with; where, the log says with ``-v 2``."""
-    if isinstance(error, (ImportError, ImproperlyConfigured, ChannelsError)):
-        return str(error)
-    text = error.args[0] if isinstance(error, KeyError) and error.args else error
-    return f"{type(error).__name__}: {text} (-v 2 shows where)"
 
 
 def _listen(options: dict[str, Any]) -> Listen:
@@ -237,6 +210,8 @@ def _banner(addresses: list[str], application: InterfaceServer) -> None:
     for address in addresses:
         logger.info("Listening on %s", address)
 
+
+main.add_command(dead)
 
 if __name__ == "__main__":
     main()

@@ -353,7 +353,7 @@ def test_a_module_that_cannot_be_read_is_refused_with_the_reason(module, source,
 
 def test_where_an_import_failed_is_in_the_log(module, caplog):
     module("def fail():\n    1 / 0\nfail()")
-    with caplog.at_level("DEBUG", "channels_classic.server"):
+    with caplog.at_level("DEBUG", "channels_classic.cli"):
         refused("-v", "2", path="broken:layer")
     assert 'broken.py", line 2, in fail' in caplog.text
 
