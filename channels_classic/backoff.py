@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
 
-#: The first and the longest pause, in seconds.
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+#: The first and the longest pause, in seconds: who waits goes on soon after the bus is back.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+
+
+def growing_pauses(first: float, longest: float) -> Iterator[float]:
+    """``first``, then twice as long each time up to ``longest``, without end; in seconds."""
+    pause = first
+    while True:
+        yield min(pause, longest)
+        pause = min(pause * 2, longest)
 
 
 class Backoff:
@@ -15,17 +24,17 @@ class Backoff:
     def __init__(self, logger: logging.Logger, consequence: str) -> None:
         self._logger = logger
         self._consequence = consequence
-        self._pause = 0.0
+        self._pauses: Iterator[float] | None = None
 
     def failed(self, error: Exception) -> float:
         """How long to wait before the next attempt, in seconds; some chance is in it."""
-        if not self._pause:
+        if self._pauses is None:
             self._logger.error("%s: %s. Trying again until it does.", self._consequence, error)
-        self._pause = min(LONGEST_PAUSE, self._pause * 2 or FIRST_PAUSE)
-        return self._pause * random.uniform(0.75, 1.0)
+            self._pauses = growing_pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        return next(self._pauses) * random.uniform(0.75, 1.0)
 
     def worked(self) -> None:
         """The bus answers."""
-        if self._pause:
-            self._pause = 0.0
+        if self._pauses is not None:
+            self._pauses = None
             self._logger.info("The channel layer answers again.")

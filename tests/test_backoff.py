@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 
 import pytest
 
-from channels_classic.backoff import FIRST_PAUSE, LONGEST_PAUSE, Backoff
+from channels_classic.backoff import FIRST_PAUSE, LONGEST_PAUSE, Backoff, growing_pauses
 
 
 @pytest.fixture
 def backoff(caplog):
     caplog.set_level(logging.INFO)
     return Backoff(logging.getLogger("tests"), "Nothing works")
+
+
+def test_pauses_double_up_to_the_longest():
+    assert list(itertools.islice(growing_pauses(1, 5), 5)) == [1, 2, 4, 5, 5]
+
+
+def test_no_pause_is_longer_than_the_longest():
+    assert next(growing_pauses(3, 2)) == 2
+
+
+def test_who_waits_goes_on_within_five_seconds_of_the_end_of_an_outage():
+    assert LONGEST_PAUSE <= 2
 
 
 def test_the_first_pause_is_short(backoff):

@@ -55,7 +55,7 @@ class InterfaceServer:
         """Leave the bus: for hosts without the lifespan protocol."""
         bus, self._bus = self._bus, None
         if bus is not None:
-            await bus.replies.stop()
+            await bus.close()
 
     def use(self, **options: Any) -> None:
         """Change some of the options, before the first connection."""

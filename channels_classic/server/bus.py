@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
+from channels_classic.log import Sparingly
+from channels_classic.server.lane import Lane
 from channels_classic.server.line import Line
 from channels_classic.server.replies import ReplyListener
 
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer
     from channels_classic.layers.traffic import Envelope
+    from channels_classic.server.options import ServerOptions
 
 logger = logging.getLogger("channels_classic.server")
 
 #: How long a worker that was seen is believed to be there, in seconds.
 _SEEN = 1.0
-#: At most one line about the same missing worker in this many seconds.
-_SAY_AGAIN = 10.0
+#: How long the server's end waits for the last messages of its sockets, in seconds.
+_LAST_MESSAGES = 2.0
 
 
 class Bus:
@@ -29,56 +34,83 @@ class Bus:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self.layer = layer
         self.replies = ReplyListener(layer)
+        #: Logs a thing once in a while: ``say(level, thing, text)``.
+        self.say = Sparingly(logger)
+        self._endings: set[asyncio.Task[Any]] = set()
         self._lines: dict[str, Line] = {}
         self._seen: dict[str, float] = {}
-        self._said: dict[str, float] = {}
 
     async def send(self, channel: str, content: dict[str, Any], *, wait: float | None) -> None:
+        """``put`` a message; raises ``MessageTooLarge``, too."""
+        await self.put(self.layer.prepare(channel, content), wait=wait)
+
+    async def put(self, envelope: Envelope, *, wait: float | None) -> None:
         """Send, waiting for room and for the layer up to ``wait`` seconds; None is for ever.
 
-        Raises ``ChannelFull``, ``LayerUnavailable`` or ``MessageTooLarge``.
+        Raises ``ChannelFull`` or ``LayerUnavailable``; what may have gone is never sent twice.
         """
-        envelope = self.layer.prepare(channel, content)
-        line = self._lines.get(channel)
+        line = self._lines.get(envelope.name)
         if line is None:
-            refused = await self._deliver(envelope, wait)
-            if not refused:
-                return
-            line = self._lines.setdefault(channel, Line(self.layer))
+            trouble = None
+            try:
+                if not await self.layer.deliver_async([envelope]):
+                    return
+            except LayerUnavailable as error:
+                if error.in_doubt:
+                    raise
+                trouble = error
+            line = self._lines.setdefault(envelope.name, Line(self.layer))
+            line.trouble = trouble
         try:
             await line.wait(envelope, wait)
         finally:
             if line.is_empty:
-                self._lines.pop(channel, None)
+                self._lines.pop(envelope.name, None)
 
-    async def _deliver(self, envelope: Envelope, wait: float | None) -> list[Envelope]:
-        """Deliver once the layer can be reached; returns what a full channel refused."""
-        end = None if wait is None else time.monotonic() + wait
-        pause = 0.005
-        while True:
-            try:
-                return await self.layer.deliver_async([envelope])
-            except LayerUnavailable as error:
-                is_late = end is not None and time.monotonic() + pause > end
-                if error.in_doubt or is_late:  # what may have gone is never sent twice
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.2)
+    async def put_all(self, envelopes: list[Envelope]) -> None:
+        """Send at once, in order; what finds no room is dropped."""
+        try:
+            refused = await self.layer.deliver_async(envelopes)
+        except LayerUnavailable as error:
+            self._dropped(envelopes, error)
+        else:
+            if refused:
+                self._dropped(refused, ChannelFull())
 
     async def tell(
         self, channel: str, content: dict[str, Any], *, wait: float = 0, always: bool = False
     ) -> None:
-        """Send to those who ask for such messages; that it does not arrive is no disaster.
+        """Send to those who ask for such messages; what finds no room in time is dropped.
 
-        ``always`` leaves it for workers that are not there yet; it waits for none of them.
+        ``always`` leaves it for workers that are not there yet, waiting for none of them, and
+        waits for a layer that is out of reach as long as it takes.
         """
-        asked_for = await self.has_worker(channel, quiet=True)
-        if not asked_for and not always:
-            return
-        try:
-            await self.send(channel, content, wait=wait if asked_for else 0)
-        except (ChannelFull, LayerUnavailable) as error:
-            logger.warning("Could not send to %s: %s", channel, error)
+        envelope = self.layer.prepare(channel, content)
+        while (asked_for := await self.has_worker(channel, quiet=True)) or always:
+            try:
+                await self.put(envelope, wait=wait if asked_for else 0)
+            except ChannelFull as error:
+                self._dropped([envelope], error)
+            except LayerUnavailable as error:
+                if always and asked_for and not error.in_doubt:
+                    continue
+                self._dropped([envelope], error)
+            break
+
+    def _dropped(self, envelopes: list[Envelope], error: ChannelFull | LayerUnavailable) -> None:
+        in_doubt = isinstance(error, LayerUnavailable) and error.in_doubt
+        for envelope in envelopes:
+            self.replies.count(envelope.name, "in_doubt_count" if in_doubt else "dropped_count")
+        channel = envelopes[0].name
+        self.say(logging.WARNING, ("dropped", channel), f"Could not send to {channel}: {error}")
+
+    def open_lane(self, reply_channel: str, options: ServerOptions) -> Lane:
+        """The lane of a new connection; without order where nobody asks for it or can keep it."""
+        ordered = options.ordering and self.layer.receipts
+        lane = Lane(self, reply_channel, options, ordered=ordered)
+        if ordered:
+            self.replies.add_lane(reply_channel, lane)
+        return lane
 
     async def has_worker(self, channel: str, *, quiet: bool = False) -> bool:
         """Whether a worker reads ``channel``; a layer that is away says nothing against it."""
@@ -91,9 +123,28 @@ class Bus:
             return True
         if alive:
             self._seen[channel] = now
-        elif not quiet and now - self._said.get(channel, -_SAY_AGAIN) >= _SAY_AGAIN:
-            self._said[channel] = now
-            logger.error(
-                "No worker reads the channel %s: start one with 'manage.py runworker'.", channel
+        elif not quiet:
+            self.say(
+                logging.ERROR,
+                ("no worker", channel),
+                f"No worker reads the channel {channel}: start one with 'manage.py runworker'.",
             )
         return alive
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """The end of the server waits for this task while it is in the block."""
+        if (task := asyncio.current_task()) is None:
+            raise RuntimeError("only a task may use this")
+        self._endings.add(task)
+        try:
+            yield
+        finally:
+            self._endings.discard(task)
+
+    async def close(self) -> None:
+        """Leave the bus, once the sockets that are being closed have said so."""
+        self.replies.hurry()
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=_LAST_MESSAGES)
+        await self.replies.stop()

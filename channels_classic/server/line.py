@@ -1,4 +1,4 @@
-"""Line: the sends that wait for room on one full channel, first come, first served."""
+"""Line: the sends that wait for one channel, full or out of reach; first come, first served."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from channels_classic.backoff import growing_pauses
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Line:
         self._layer = layer
         self._waiting: deque[tuple[Envelope, asyncio.Future[None]]] = deque()
         self._task: asyncio.Task[None] | None = None
+        #: Why the last try failed, when the layer could not be reached.
+        self.trouble: LayerUnavailable | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -31,10 +34,10 @@ class Line:
         return self._task is None or self._task.done()
 
     async def wait(self, envelope: Envelope, seconds: float | None) -> None:
-        """Return once ``envelope`` is on the bus.
+        """Return once ``envelope`` is on the bus, within ``seconds``; None is for ever.
 
-        Raises ``ChannelFull`` when there is no room for ``seconds`` (None is for ever), and
-        ``LayerUnavailable`` when it may have gone.
+        Raises ``ChannelFull``, or ``LayerUnavailable`` when the layer is out of reach or when
+        the message may have gone.
         """
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((envelope, sent))
@@ -44,14 +47,16 @@ class Line:
             async with asyncio.timeout(seconds):
                 await sent
         except TimeoutError:
+            if self.trouble is not None:
+                raise LayerUnavailable(str(self.trouble)) from None
             raise ChannelFull(f"{envelope.name} is full: {ChannelFull.__doc__}") from None
 
     async def _run(self) -> None:
-        pause = FIRST_PAUSE
+        pauses = growing_pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while self._waiting:
-            await asyncio.sleep(pause)
-            went = await self._try_some()
-            pause = FIRST_PAUSE if went else min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(next(pauses))
+            if await self._try_some():
+                pauses = growing_pauses(FIRST_PAUSE, LONGEST_PAUSE)
 
     async def _try_some(self) -> bool:
         """Send the first who wait; whether any of them went."""
@@ -63,16 +68,27 @@ class Line:
         try:
             refused = await self._layer.deliver_async([envelope for envelope, _ in batch])
         except LayerUnavailable as error:
-            if error.in_doubt:
-                _tell(batch, error)
-            else:
-                self._waiting.extendleft(reversed(batch))
+            self._keep(batch, error)
             return False
+        except Exception as error:  # a mistake of ours or of a layer's: those who wait must hear
+            _tell(batch, error)
+            return False
+        self.trouble = None
         kept = len(refused)  # a channel refuses from some message on: these are the last ones
         went = batch[: len(batch) - kept]
         self._waiting.extendleft(reversed(batch[len(went) :]))
         _tell(went, None)
         return bool(went)
+
+    def _keep(
+        self, batch: list[tuple[Envelope, asyncio.Future[None]]], error: LayerUnavailable
+    ) -> None:
+        """For the next try; but what may have gone is never sent twice."""
+        if error.in_doubt:
+            _tell(batch, error)
+        else:
+            self.trouble = error
+            self._waiting.extendleft(reversed(batch))
 
 
 def _tell(batch: list[tuple[Envelope, asyncio.Future[None]]], error: Exception | None) -> None:

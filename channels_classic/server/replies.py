@@ -6,19 +6,23 @@ import asyncio
 import itertools
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from channels_classic.backoff import Backoff
 from channels_classic.exceptions import LayerUnavailable
 
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer
-    from channels_classic.layers.traffic import Arrival
+    from channels_classic.layers.counters import Counter
+    from channels_classic.layers.traffic import Arrival, Envelope
+    from channels_classic.server.lane import Lane
 
 logger = logging.getLogger("channels_classic.server")
 
 #: The pause after an error that nobody foresaw, in seconds.
 _PAUSE = 1.0
+#: The pause between two beats, and how long the process is believed to live after one, in seconds.
+BEAT, TTL = 1.0, 10.0
 
 
 class Connection(Protocol):
@@ -35,9 +39,13 @@ class ReplyListener:
         self._layer = layer
         self.process = f"server.reply.{secrets.token_hex(6)}!"
         self._connections: dict[str, Connection] = {}
-        self._inbox = layer.inbox(self.process, self._connections.__contains__)
+        self._lanes: dict[str, Lane] = {}
+        self._inbox = layer.inbox(self.process, self._connections.__contains__, self._on_receipt)
         self._numbers = itertools.count(1)
         self._task: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+
+    # Connections ----------------------------------------------------------------------
 
     def open(self, connection: Connection) -> str:
         """The reply channel of a new connection."""
@@ -57,21 +65,62 @@ class ReplyListener:
         del self._connections[local]
         self._inbox.forget(local)
 
+    def add_lane(self, reply_channel: str, lane: Lane) -> None:
+        """Hand receipts to ``lane``, also after the connection's close."""
+        self._lanes[reply_channel[len(self.process) :]] = lane
+
+    def remove_lane(self, reply_channel: str) -> None:
+        """No receipts are wanted any more."""
+        self._lanes.pop(reply_channel[len(self.process) :], None)
+
+    def hurry(self) -> None:
+        """No receipts will come any more."""
+        for lane in self._lanes.values():
+            lane.hurry()
+
+    def leave_will(self, reply_channel: str, will: Envelope) -> None:
+        """Have ``will`` sent by others should this process die."""
+        self._inbox.leave_will(reply_channel[len(self.process) :], will)
+
+    def withdraw_will(self, reply_channel: str) -> None:
+        """The will of the connection was carried out in person."""
+        self._inbox.withdraw_will(reply_channel[len(self.process) :])
+
+    def count(self, channel: str, counter: str) -> None:
+        """Count one more of what ``counter`` says, a value of the layers' ``Counter``."""
+        self._inbox.count(channel, cast("Counter", counter))
+
+    # Starting and stopping ------------------------------------------------------------
+
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read, and to say that this process lives."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="reply listener")
+            self._beating = asyncio.create_task(self._beat(), name="beat")
 
     async def stop(self) -> None:
         """Stop reading, and take the process off the bus."""
-        while self._task is not None and not self._task.done():
-            self._task.cancel()  # again: before Python 3.12 wait_for() may overlook it
-            await asyncio.wait([self._task], timeout=0.1)
+        await _end(self._beating)
+        await _end(self._task)
         try:
             await self._inbox.close()
             await self._layer.close_async()
         except LayerUnavailable as error:
             logger.warning("Could not leave the channel layer: %s", error)
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                if await self._inbox.beat(ttl=TTL):
+                    for lane in self._lanes.values():
+                        lane.doubt()
+            except LayerUnavailable:
+                pass  # the reader says so
+            except Exception:  # a mistake of ours or of a layer's must not end the process's life
+                logger.exception("Error while saying that this server lives")
+            await asyncio.sleep(BEAT)
+
+    # Reading --------------------------------------------------------------------------
 
     async def _run(self) -> None:
         backoff = Backoff(logger, "No answers reach this server")
@@ -98,8 +147,19 @@ class ReplyListener:
             except Exception:  # the others must get theirs
                 logger.exception("Error while handing an answer to its connection")
 
+    def _on_receipt(self, local: str, number: int, lost: bool) -> None:
+        lane = self._lanes.get(local)
+        if lane is not None:
+            lane.on_receipt(number, lost)
+
     def _late(self, local: str, arrival: Arrival) -> None:
         """The client has gone; whoever streams to it is to notice."""
         self._inbox.forget(local)
         if arrival.direct and arrival.content.get("more_content"):
             self._inbox.refuse(local)
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    while task is not None and not task.done():
+        task.cancel()  # again: before Python 3.12 wait_for() may overlook it
+        await asyncio.wait([task], timeout=0.1)

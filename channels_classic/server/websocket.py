@@ -14,12 +14,15 @@ from channels_classic.server.bus import Bus
 
 if TYPE_CHECKING:
     from channels_classic.server.http import Receive, Send
+    from channels_classic.server.lane import Lane
     from channels_classic.server.options import ServerOptions
 
 logger = logging.getLogger("channels_classic.server")
 
 #: How long the message that a socket has closed waits for room on the bus, in seconds.
 _LAST_WAIT = 30.0
+#: The ``order`` of that message when others send it: after all that the socket may have sent.
+_LAST = 2**31 - 1
 
 
 class WebsocketConnection:
@@ -40,6 +43,7 @@ class WebsocketConnection:
         self._bus = bus
         self._options = options
         self._reply_channel = ""
+        self._lane: Lane
         self._order = 0
         self._accepted = False
         self._closed = False
@@ -68,17 +72,20 @@ class WebsocketConnection:
             self._writing = asyncio.create_task(self._write())
 
     def _overflow(self) -> None:
-        logger.warning(
-            "Closed a WebSocket on %s that does not read: %d messages (%d bytes) waited",
-            self._scope["path"],
-            len(self._pending),
-            self._pending_bytes,
+        self._bus.replies.count(self._bus.replies.process, "overflow_count")
+        self._bus.say(
+            logging.WARNING,
+            "overflow",
+            f"Closed a WebSocket on {self._scope['path']} that does not read: "
+            f"{len(self._pending)} messages ({self._pending_bytes} bytes) waited",
         )
+        self._closed = True  # now: what comes next is no second overflow
         self._pending.clear()
         self._pending_bytes = 0
         if self._writing is not None:
             self._writing.cancel()
-        self._writing = asyncio.create_task(self._close(1013))
+        close = {"type": "websocket.close", "code": 1013}
+        self._writing = asyncio.create_task(self._pass_on(close))
 
     async def _write(self) -> None:
         while self._pending and not self._closed:
@@ -134,20 +141,39 @@ class WebsocketConnection:
         """Serve the socket; when this returns, it is closed and the consumers have been told."""
         await self._receive()  # the connect event; the scope says all there is to know
         self._reply_channel = self._bus.replies.open(self)
+        self._lane = self._bus.open_lane(self._reply_channel, self._options)
         self._log("connecting")
+        code: int | None = 1006  # unless somebody says how it ended
         try:
             accepted = await self._handshake()
             self._log("connected" if accepted else "rejected")
-            code = await self._read() if accepted else None
+            if accepted:
+                self._leave_will()
+                code = await self._read()
+        except asyncio.CancelledError:
+            self._lane.hurry()
+            raise
         finally:
-            self._closed = True
-            for ending in (self._lifetime, self._writing, self._incoming):
-                if ending is not None:
-                    ending.cancel()
-            self._bus.replies.close(self._reply_channel)
-        if accepted:
-            self._log("disconnected")
-            await self._tell_the_end(code)
+            self._let_go()
+            await self._end(code)
+
+    def _let_go(self) -> None:
+        """Nothing more goes to the client."""
+        self._closed = True
+        for ending in (self._lifetime, self._writing, self._incoming):
+            if ending is not None:
+                ending.cancel()
+        self._bus.replies.close(self._reply_channel)
+
+    async def _end(self, code: int | None) -> None:
+        """Tell the consumers, after the frames that still wait for their turn."""
+        try:
+            if self._accepted:
+                self._log("disconnected")
+                with self._bus.ending():
+                    await self._tell_the_end(code)
+        finally:
+            self._bus.replies.remove_lane(self._reply_channel)
 
     async def _handshake(self) -> bool:
         """Whether a consumer has accepted the socket."""
@@ -158,9 +184,10 @@ class WebsocketConnection:
             self._scope, reply_channel=self._reply_channel, root_path=self._options.root_path
         )
         try:
-            await self._bus.send("websocket.connect", content, wait=self._options.full_wait)
+            await self._lane.connect(content, wait=self._options.full_wait)
         except (ChannelFull, LayerUnavailable, MessageTooLarge) as error:
-            logger.warning("Refused a WebSocket on %s: %s", self._scope["path"], error)
+            text = f"Refused a WebSocket on {self._scope['path']}: {error}"
+            self._bus.say(logging.WARNING, "refused", text)
             await self._refuse(503, "The server is busy.")
             return False
         return await self._await_answer()
@@ -171,11 +198,12 @@ class WebsocketConnection:
         answered_or_left: list[asyncio.Future[Any]] = [self._answered, self._incoming]
         await asyncio.wait(answered_or_left, timeout=waited, return_when=asyncio.FIRST_COMPLETED)
         if not self._answered.done() and not self._incoming.done():
-            logger.error(
-                "No consumer of websocket.connect answered the WebSocket on %s within %g s: "
-                'refused. A connect consumer must send {"accept": True}.',
-                self._scope["path"],
-                waited,
+            self._bus.say(
+                logging.ERROR,
+                "no answer",
+                "No consumer of websocket.connect answered the WebSocket on "
+                f"{self._scope['path']} within {waited:g} s: refused. "
+                'A connect consumer must send {"accept": True}.',
             )
             await self._close(1000)
         return self._accepted
@@ -192,8 +220,8 @@ class WebsocketConnection:
     async def _read(self) -> int | None:
         """Pass frames on until the socket closes; returns the close code.
 
-        A frame that finds no room on the bus is kept and the client not read from, so that it
-        waits instead of losing messages.
+        While too many frames wait for their turn or for room on the bus, the client is not read
+        from, so that it waits instead of losing messages.
         """
         if self._options.websocket_timeout is not None:
             self._lifetime = asyncio.get_running_loop().call_later(
@@ -211,11 +239,9 @@ class WebsocketConnection:
                 order=self._order,
             )
             try:
-                await self._bus.send("websocket.receive", content, wait=None)
+                await self._lane.receive(content, number=self._order, size=_size(content))
             except MessageTooLarge:
                 await self._close(1009)
-            except LayerUnavailable as error:
-                logger.error("A WebSocket message may be lost: %s", error)
 
     async def _next_event(self) -> dict[str, Any]:
         """What the client does next; the handshake may have begun to wait for it already."""
@@ -224,14 +250,24 @@ class WebsocketConnection:
         incoming, self._incoming = self._incoming, None
         return await incoming
 
+    def _leave_will(self) -> None:
+        content = self._disconnect(1006, order=_LAST)
+        will = self._bus.layer.prepare("websocket.disconnect", content)
+        self._bus.replies.leave_will(self._reply_channel, will)
+
     async def _tell_the_end(self, code: int | None) -> None:
-        content = translate.websocket_disconnect(
-            code,
-            reply_channel=self._reply_channel,
-            path=self._scope["path"],
-            order=self._order + 1,
+        content = self._disconnect(code, order=self._order + 1)
+        try:
+            await self._lane.finish()
+        finally:  # when the server stops, too
+            await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT, always=True)
+            self._bus.replies.withdraw_will(self._reply_channel)
+
+    def _disconnect(self, code: int | None, *, order: int) -> dict[str, Any]:
+        path = self._scope["path"]
+        return translate.websocket_disconnect(
+            code, reply_channel=self._reply_channel, path=path, order=order
         )
-        await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT, always=True)
 
     def _end_of_life(self) -> None:
         self._writing = asyncio.create_task(self._close(1000))

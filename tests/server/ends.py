@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from channels_classic.layers.ends import Receiver
+from channels_classic.layers.traffic import Delivery
 from channels_classic.server import InterfaceServer
 
 
@@ -111,13 +113,38 @@ class Workers:
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
+        self._receivers: dict[str, Receiver] = {}
 
     def read(self, *channels: str) -> None:
         """Let the server know that somebody reads these channels."""
-        self.layer.announce("worker", channels, ttl=60)
+        self.layer.beat("worker", channels, ttl=60, recover=False)
+
+    async def hold(self, channel: str) -> Delivery:
+        """The next message on ``channel``, in the hands of a consumer that is still at work."""
+        while not (found := self._exchange(channel)):  # noqa: ASYNC110 - it must not block the loop
+            await asyncio.sleep(0.001)
+        return found[0]
+
+    def is_idle(self, channel: str) -> bool:
+        """Whether there is nothing to take from ``channel``."""
+        return not self._exchange(channel)
+
+    def _exchange(self, channel: str) -> list[Delivery]:
+        if channel not in self._receivers:
+            self._receivers[channel] = self.layer.receiver([channel], worker="worker")
+        receiver = self._receivers[channel]
+        return receiver.exchange(done=[], sends=[], limit=1, timeout=0).deliveries
+
+    def done(self, delivery: Delivery) -> None:
+        """Its consumer has ended."""
+        self._receivers[delivery.channel].settle([delivery], [])
 
     async def take(self, channel: str) -> dict[str, Any]:
-        """The next message on ``channel``."""
+        """The next message on ``channel``, whose consumer ends at once."""
+        if "?" not in channel:
+            delivery = await self.hold(channel)
+            self.done(delivery)
+            return delivery.content
         while True:
             _, content = await self.layer.receive_async([channel])
             if content is not None:

@@ -60,7 +60,11 @@ def connect(message):
 
 def receive(message):
     text = message.get("text")
-    if text is not None and text.startswith("close "):
+    if text is not None and text.startswith("work "):
+        print(text, "began", flush=True)
+        time.sleep(0.3)  # the application works
+        print(text, "ended", flush=True)
+    elif text is not None and text.startswith("close "):
         message.reply_channel.send({"close": int(text.removeprefix("close "))})
     else:
         message.reply_channel.send(

@@ -8,9 +8,11 @@ import logging
 import pytest
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels_classic.layers.counters import Counter
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import bus as bus_module
 from channels_classic.server.bus import Bus
+from tests.server.ends import until
 
 
 class FlakyLayer(InMemoryChannelLayer):
@@ -112,7 +114,7 @@ async def test_a_message_that_is_too_large_is_not_repeated():
 
 
 async def test_those_who_read_a_channel_are_told(bus, layer):
-    layer.announce("worker", ["channel"], ttl=60)
+    layer.beat("worker", ["channel"], ttl=60)
     await bus.tell("channel", {"a": 1})
     assert layer.receive(["channel"]) == ("channel", {"a": 1})
 
@@ -137,12 +139,69 @@ async def test_what_is_told_always_does_not_wait_for_room_where_nobody_reads(cap
 @pytest.mark.parametrize("error", [ChannelFull, LayerUnavailable])
 async def test_what_cannot_be_told_is_logged(error, caplog):
     layer = FlakyLayer()
-    layer.announce("worker", ["channel"], ttl=60)
+    layer.beat("worker", ["channel"], ttl=60)
     bus = Bus(layer)
     assert await bus.has_worker("channel")
     layer.errors = [error()]
     await bus.tell("channel", {})
     assert "Could not send to channel" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "counter"),
+    [
+        (ChannelFull(), Counter.DROPPED),
+        (LayerUnavailable(), Counter.DROPPED),
+        (LayerUnavailable(in_doubt=True), Counter.IN_DOUBT),
+    ],
+)
+async def test_what_cannot_be_told_is_counted(error, counter):
+    layer = FlakyLayer()
+    layer.beat("worker", ["channel"], ttl=60)
+    bus = Bus(layer)
+    assert await bus.has_worker("channel")
+    layer.errors = [error]
+    await bus.tell("channel", {})
+    counts = layer.channel_statistics("channel")
+    assert (counts[counter], counts[Counter.DROPPED] + counts[Counter.IN_DOUBT]) == (1, 1)
+
+
+async def test_what_cannot_be_told_is_logged_once_in_a_while(caplog):
+    layer = InMemoryChannelLayer(capacity=1)
+    layer.send("channel", {})
+    bus = Bus(layer)
+    for _ in range(5):
+        await bus.tell("channel", {}, always=True)
+    assert caplog.text.count("Could not send to channel") == 1
+    assert layer.channel_statistics("channel")[Counter.DROPPED] == 5
+
+
+async def test_what_is_told_always_waits_out_an_outage():
+    layer = FlakyLayer()
+    layer.beat("worker", ["channel"], ttl=60)
+    bus = Bus(layer)
+    assert await bus.has_worker("channel")
+    layer.errors = [LayerUnavailable() for _ in range(10)]
+    await bus.tell("channel", {"a": 1}, wait=0.01, always=True)
+    assert layer.receive(["channel"]) == ("channel", {"a": 1})
+
+
+async def test_sends_that_cannot_wait_go_at_once_in_their_order(bus, layer):
+    await bus.put_all([layer.prepare("channel", {"number": number}) for number in range(3)])
+    assert [layer.receive(["channel"])[1]["number"] for _ in range(3)] == [0, 1, 2]
+
+
+async def test_sends_that_cannot_wait_are_counted_when_there_is_no_room():
+    layer = InMemoryChannelLayer(capacity=1)
+    await Bus(layer).put_all([layer.prepare("channel", {}) for _ in range(3)])
+    assert layer.channel_statistics("channel")[Counter.DROPPED] == 2
+
+
+async def test_sends_that_cannot_wait_are_counted_when_the_layer_is_away(caplog):
+    layer = FlakyLayer(LayerUnavailable("no bus"))
+    await Bus(layer).put_all([layer.prepare("channel", {}) for _ in range(3)])
+    assert layer.channel_statistics("channel")[Counter.DROPPED] == 3
+    assert "Could not send to channel: no bus" in caplog.text
 
 
 async def test_nobody_is_missed_when_only_somebody_who_asks_is_told(bus, caplog):
@@ -155,18 +214,18 @@ async def test_nobody_is_missed_when_only_somebody_who_asks_is_told(bus, caplog)
 
 async def test_a_channel_has_a_worker_when_one_says_so(bus, layer):
     assert not await bus.has_worker("channel")
-    layer.announce("worker", ["channel"], ttl=60)
+    layer.beat("worker", ["channel"], ttl=60)
     assert await bus.has_worker("channel")
 
 
 async def test_a_worker_of_another_channel_does_not_count(bus, layer):
-    layer.announce("worker", ["other"], ttl=60)
+    layer.beat("worker", ["other"], ttl=60)
     assert not await bus.has_worker("channel")
 
 
 async def test_a_worker_that_was_seen_is_believed_for_a_while(bus, layer, monkeypatch):
     asked = counted(layer, monkeypatch)
-    layer.announce("worker", ["channel"], ttl=60)
+    layer.beat("worker", ["channel"], ttl=60)
     for _ in range(10):
         assert await bus.has_worker("channel")
     assert asked == ["channel"]
@@ -174,7 +233,7 @@ async def test_a_worker_that_was_seen_is_believed_for_a_while(bus, layer, monkey
 
 async def test_a_worker_that_was_seen_is_not_believed_for_ever(bus, layer, monkeypatch):
     monkeypatch.setattr(bus_module, "_SEEN", 0)
-    layer.announce("worker", ["channel"], ttl=60)
+    layer.beat("worker", ["channel"], ttl=60)
     assert await bus.has_worker("channel")
     layer.withdraw("worker", ["channel"])
     assert not await bus.has_worker("channel")
@@ -213,7 +272,43 @@ async def test_each_channel_without_a_worker_is_logged(bus, caplog):
 
 
 async def test_a_worker_that_is_still_missing_is_logged_again(bus, caplog, monkeypatch):
-    monkeypatch.setattr(bus_module, "_SAY_AGAIN", 0)
+    monkeypatch.setattr("channels_classic.log.EVERY", 0)
     await bus.has_worker("channel")
     await bus.has_worker("channel")
     assert len(caplog.records) == 2
+
+
+# The end ------------------------------------------------------------------------------------------
+
+
+async def test_the_end_waits_for_those_who_are_ending(bus):
+    goes_on = asyncio.Event()
+    order = []
+
+    async def end():
+        with bus.ending():
+            await goes_on.wait()
+            order.append("socket")
+
+    ending = asyncio.create_task(end())
+    await until(lambda: bus._endings)
+    closing = asyncio.create_task(bus.close())
+    closing.add_done_callback(lambda _: order.append("bus"))
+    await asyncio.sleep(0)
+    goes_on.set()
+    await asyncio.gather(ending, closing)
+    assert (order, bus._endings) == (["socket", "bus"], set())
+
+
+async def test_the_end_does_not_wait_for_ever(bus, monkeypatch):
+    monkeypatch.setattr(bus_module, "_LAST_MESSAGES", 0.01)
+
+    async def end():
+        with bus.ending():
+            await asyncio.Event().wait()
+
+    ending = asyncio.create_task(end())
+    await until(lambda: bus._endings)
+    await bus.close()
+    assert not ending.done()
+    ending.cancel()

@@ -161,7 +161,7 @@ def full_layer():
     """A layer whose channel of requests has one place, which is taken."""
     layer = InMemoryChannelLayer(channel_capacity={"http.request": 1})
     layer.send("http.request", {"path": "/earlier"})
-    layer.announce("worker", ["http.request"], ttl=60)
+    layer.beat("worker", ["http.request"], ttl=60)
     return layer
 
 

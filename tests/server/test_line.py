@@ -104,6 +104,45 @@ async def test_an_outage_keeps_those_who_wait():
     assert received == [-1, 0, 1]
 
 
+async def test_who_waits_too_long_for_a_layer_that_is_away_hears_that():
+    layer = CountingLayer()
+    layer.errors = [LayerUnavailable(f"no bus {number}") for number in range(100)]
+    with pytest.raises(LayerUnavailable, match="no bus"):
+        await Bus(layer).send("channel", {}, wait=0.05)
+
+
+async def test_a_thousand_who_wait_for_the_layer_cost_no_more_tries_than_one(monkeypatch):
+    monkeypatch.setattr(line_module, "FIRST_PAUSE", 60)
+    layer = CountingLayer()
+    layer.errors = [LayerUnavailable()]
+    bus = Bus(layer)
+    sends = [asyncio.create_task(bus.send("channel", {}, wait=None)) for _ in range(1000)]
+    await until(lambda: bus._lines and len(bus._lines["channel"]._waiting) == 1000)
+    assert layer.deliveries <= 1000  # one each, as none knew of the others
+    before = layer.deliveries
+    late = asyncio.create_task(bus.send("channel", {}, wait=None))
+    await until(lambda: len(bus._lines["channel"]._waiting) == 1001)
+    assert layer.deliveries == before
+    for each in (*sends, late):
+        each.cancel()
+    await asyncio.gather(*sends, late, return_exceptions=True)
+
+
+async def test_a_channel_that_is_full_after_an_outage_is_said_to_be_full():
+    layer = CountingLayer(capacity=1)
+    layer.send("channel", {"number": -1})
+    layer.errors = [LayerUnavailable("no bus")]
+    with pytest.raises(ChannelFull):
+        await Bus(layer).send("channel", {}, wait=0.05)
+
+
+async def test_an_error_that_nobody_foresaw_is_told_to_who_waits():
+    layer = CountingLayer()
+    layer.errors = [RuntimeError("odd")]
+    with pytest.raises(RuntimeError, match="odd"):
+        await Line(layer).wait(layer.prepare("channel", {}), None)
+
+
 async def test_what_may_have_gone_is_not_sent_again():
     layer = CountingLayer()
     layer.errors = [LayerUnavailable(in_doubt=True)]

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from channels_classic.exceptions import LayerUnavailable
+from channels_classic.layers.counters import Counter
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import replies as replies_module
 from channels_classic.server.replies import ReplyListener
@@ -175,6 +176,127 @@ async def test_a_connection_that_fails_takes_nothing_from_the_others(layer, list
     layer.send_group("chat", {"text": "hi"})
     assert await heard(connection) == [({"text": "hi"}, False)]
     assert "a mistake of ours" in caplog.text
+
+
+# Lanes and the beat -------------------------------------------------------------------------------
+
+
+class Lane:
+    """Keeps what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on_receipt(self, number, lost):
+        self.heard.append((number, lost))
+
+    def doubt(self):
+        self.heard.append("doubt")
+
+    def hurry(self):
+        self.heard.append("hurry")
+
+
+def with_lane(listener):
+    """A connection that is open, its reply channel, and its lane."""
+    connection, lane = Connection(), Lane()
+    channel = listener.open(connection)
+    listener.add_lane(channel, lane)
+    return connection, channel, lane
+
+
+def message_of(layer, channel, number):
+    """A message of a lane, in a worker's hands."""
+    layer.deliver([layer.prepare("channel", {}, lane=f"{channel} {number}")])
+    receiver = layer.receiver(["channel"])
+    return receiver, receiver.exchange(done=[], sends=[], limit=1, timeout=1).deliveries
+
+
+async def test_receipts_reach_the_lane_of_their_connection(layer, listener):
+    other = with_lane(listener)[2]
+    _, channel, lane = with_lane(listener)
+    for number in (1, 2):
+        receiver, done = message_of(layer, channel, number)
+        receiver.settle(done, [])
+    layer.lose(message_of(layer, channel, 3)[1], Counter.LOST)
+    await until(lambda: len(lane.heard) == 3)
+    assert (lane.heard, other.heard) == ([(1, False), (2, False), (3, True)], [])
+
+
+async def test_a_lane_hears_of_receipts_after_the_close_of_its_connection(layer, listener):
+    _, channel, lane = with_lane(listener)
+    listener.close(channel)
+    receiver, done = message_of(layer, channel, 5)
+    receiver.settle(done, [])
+    await until(lambda: lane.heard == [(5, False)])
+
+
+async def test_receipts_for_nobody_are_dropped(layer, listener, caplog):
+    connection, channel, lane = with_lane(listener)
+    listener.remove_lane(channel)
+    listener.remove_lane(channel)
+    receiver, done = message_of(layer, channel, 5)
+    receiver.settle(done, [layer.prepare(channel, {"text": "hi"})])
+    await heard(connection)
+    assert (lane.heard, caplog.text) == ([], "")
+
+
+async def test_all_lanes_can_be_hurried(listener):
+    lanes = [with_lane(listener)[2] for _ in range(3)]
+    listener.hurry()
+    assert [lane.heard for lane in lanes] == [["hurry"]] * 3
+
+
+def beaten(listener, monkeypatch, *outcomes):
+    """The times to live of the listener's beats, which end as told, then well."""
+    monkeypatch.setattr(replies_module, "BEAT", 0.001)
+    beats, left = [], list(outcomes)
+
+    async def beat(*, ttl):
+        beats.append(ttl)
+        outcome = left.pop(0) if left else False
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(listener._inbox, "beat", beat)
+    return beats
+
+
+async def test_the_process_says_that_it_lives_as_long_as_it_reads(listener, monkeypatch):
+    beats = beaten(listener, monkeypatch)
+    assert beats == []
+    listener.start()
+    await until(lambda: len(beats) > 3)
+    await listener.stop()
+    assert (set(beats), listener._beating.done()) == ({10}, True)
+
+
+async def test_a_process_is_believed_to_live_for_several_beats():
+    assert replies_module.TTL >= 5 * replies_module.BEAT
+
+
+async def test_after_a_loss_of_the_bus_all_lanes_are_in_doubt(listener, monkeypatch):
+    beats = beaten(listener, monkeypatch, False, True)
+    lanes = [with_lane(listener)[2] for _ in range(3)]
+    await until(lambda: len(beats) > 3)
+    assert [lane.heard for lane in lanes] == [["doubt"]] * 3
+
+
+async def test_a_beat_that_does_not_reach_the_layer_is_left_to_the_reader_to_say(
+    listener, monkeypatch, caplog
+):
+    beats = beaten(listener, monkeypatch, LayerUnavailable("no bus"))
+    listener.start()
+    await until(lambda: len(beats) > 2)
+    assert caplog.text == ""
+
+
+async def test_beats_go_on_after_a_mistake_of_a_layers(listener, monkeypatch, caplog):
+    beats = beaten(listener, monkeypatch, RuntimeError("odd"))
+    listener.start()
+    await until(lambda: len(beats) > 2)
+    assert "Error while saying that this server lives" in caplog.text
 
 
 # Starting and stopping ----------------------------------------------------------------------------

@@ -431,6 +431,19 @@ def test_a_signal_closes_open_sockets_with_1012_and_ends_with_status_0(own, numb
     assert (raised.value.rcvd.code, process.wait()) == (1012, 0)
 
 
+def test_frames_that_wait_for_their_turn_are_still_run_after_the_signal(own):
+    port, process = own
+    with connect(f"ws://127.0.0.1:{port}/echo") as client:
+        for number in (1, 2, 3):
+            client.send(f"work {number}")
+        assert client.ping().wait(timeout=10)  # the server has read them all
+        process.wait_for_line("^work 1 began$")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    steps = [line for line in process.log.read_text().splitlines() if line.startswith("work ")]
+    assert steps == [f"work {number} {step}" for number in (1, 2, 3) for step in ("began", "ended")]
+
+
 def test_a_request_in_flight_finishes_after_the_signal(own):
     port, process = own
     answers = []

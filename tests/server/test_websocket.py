@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
+from channels_classic.layers.counters import Counter
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import InterfaceServer
 from tests.server.ends import Socket, Workers, until
@@ -204,11 +205,12 @@ async def test_a_client_is_not_read_from_while_its_frame_waits():
     workers = limited(websocket_receive=1)
     socket = Socket(InterfaceServer(workers.layer)).start()
     await opened(socket, workers)
+    workers.layer.send("websocket.receive", {"text": "somebody else's"})
     for _ in range(5):
         socket.say("hi")
     full = workers.layer.channel_statistics
     await until(lambda: full("websocket.receive")["channel_full_count"] > 3)
-    assert socket.received == 3  # the connect, the frame on the channel, the one that waits
+    assert socket.received == 2  # the connect, and the frame that waits
 
 
 async def test_a_frame_that_is_too_large_for_the_bus_closes_with_1009():
@@ -363,6 +365,29 @@ async def test_a_client_that_lets_too_many_bytes_wait_is_closed_with_1013(caplog
     assert await socket.next_event() == closed(1013)
 
 
+async def test_clients_that_do_not_read_are_counted_under_their_process():
+    socket, layer = await stuck_member({"max_pending": 3})
+    process = socket.app._bus.replies.process
+    for number in range(6):
+        layer.send_group("chat", {"text": str(number)})
+    await until(lambda: layer.channel_statistics(process)[Counter.OVERFLOW])
+    assert layer.channel_statistics(process)[Counter.OVERFLOW] == 1
+
+
+async def test_many_clients_that_do_not_read_are_one_line_in_the_log(caplog):
+    workers = limited()
+    app = InterfaceServer(workers.layer, max_pending=1)
+    for _ in range(5):
+        socket = Socket(app).start()
+        workers.layer.group_add("chat", (await opened(socket, workers))["reply_channel"])
+        socket.stop_reading()
+    for _ in range(5):
+        workers.layer.send_group("chat", {"text": "hi"})
+    process = app._bus.replies.process
+    await until(lambda: workers.layer.channel_statistics(process)[Counter.OVERFLOW] == 5)
+    assert caplog.text.count("does not read") == 1
+
+
 async def test_a_client_that_reads_in_time_loses_nothing():
     socket, layer = await stuck_member({"max_pending": 10})
     for number in range(10):
@@ -395,7 +420,7 @@ async def test_what_has_reached_the_client_makes_room():
     for number in range(20):
         await workers.reply(message, text=str(number))
         assert await socket.next_event() == sent(text=str(number))
-        await until(lambda: not workers.layer._waiting)
+        await until(lambda: not workers.layer.store.waiting)
 
 
 # The end ----------------------------------------------------------------------------------------
@@ -407,6 +432,7 @@ async def test_a_disconnect_has_the_code_and_comes_after_the_frames(socket_to, w
     socket.say("one")
     socket.say("two")
     socket.leave(4001)
+    assert [(await workers.take("websocket.receive"))["text"] for _ in range(2)] == ["one", "two"]
     await socket.done()
     assert await workers.take("websocket.disconnect") == {
         "reply_channel": message["reply_channel"],
