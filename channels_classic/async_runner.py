@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 logger = logging.getLogger("channels_classic.worker")
@@ -25,10 +26,10 @@ class AsyncRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def start(self, make: Callable[[], Coroutine[Any, Any, None]]) -> Future[None]:
         """Run what ``make`` returns; waits while too many run already."""
         self._places.acquire()
-        asyncio.run_coroutine_threadsafe(self._run(make), self._ready_loop())
+        return asyncio.run_coroutine_threadsafe(self._run(make), self._ready_loop())
 
     async def _run(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:

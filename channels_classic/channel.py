@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from channels_classic import outbox
 from channels_classic.asgi import channel_layers
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
-from channels_classic.exceptions import InvalidName
+from channels_classic.exceptions import ChannelFull, InvalidName
 from channels_classic.layers.traffic import Content
 
 if TYPE_CHECKING:
@@ -53,6 +53,22 @@ class _Target:
 
 class Channel(_Target):
     """A channel by its name, on the layer ``alias`` or on the one given."""
+
+    def send(self, content: Content, immediately: bool = False, delay: float = 0) -> None:
+        """As for a group, and with a ``delay`` in seconds the message comes that much later.
+
+        It counts from when the send is made: inside a consumer, from the end of the consumer.
+        Raises ``ValueError`` for a delay that cannot be had.
+        """
+        if not delay:
+            super().send(content, immediately)
+            return
+        layer = self.channel_layer.channel_layer
+        pending = None if immediately else outbox.current()
+        if pending is not None:
+            pending.add(layer, self.name, content, delay=delay)
+        elif layer.deliver([layer.prepare(self.name, content, delay=delay)]):
+            raise ChannelFull(f"{self.name} is full: {ChannelFull.__doc__}")
 
 
 class Group(_Target):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from channels_classic.exceptions import ChannelSocketException, ConsumeLater
+from channels_classic.exceptions import ChannelSocketException, ConsumeLater, TimeLimitExceeded
 from channels_classic.message import Message
 from channels_classic.outbox import Outbox, holding
+from channels_classic.policy import Outcome
 from channels_classic.signals import consumer_finished, consumer_started
 from channels_classic.utils import name_that_thing
 
@@ -28,15 +29,6 @@ _ERROR = {
 }
 
 
-class Outcome(enum.Enum):
-    """What became of a message."""
-
-    DONE = "done"
-    LATER = "later"
-    FAILED = "failed"
-    UNROUTED = "unrouted"
-
-
 class Match(NamedTuple):
     """The consumer that a message goes to, and the arguments its route captured."""
 
@@ -47,9 +39,19 @@ class Match(NamedTuple):
     def is_async(self) -> bool:
         """Whether the consumer runs on an event loop."""
         run = self.consumer
+        if inspect.isfunction(run):
+            return inspect.iscoroutinefunction(run)
         return inspect.iscoroutinefunction(run) or inspect.iscoroutinefunction(
             getattr(type(run), "__call__", None)  # noqa: B004 - an object may have an async one
         )
+
+
+class Result(NamedTuple):
+    """How a message fared: what its consumer sent, and the error that it ended with."""
+
+    outcome: Outcome
+    outbox: Outbox
+    error: BaseException | None = None
 
 
 def find(message: Message, router: Router) -> Match | None:
@@ -70,7 +72,7 @@ def find(message: Message, router: Router) -> Match | None:
     return Match(*matched)
 
 
-def dispatch(message: Message, router: Router, *, sender: Any = None) -> tuple[Outcome, Outbox]:
+def dispatch(message: Message, router: Router, *, sender: Any = None) -> Result:
     """Run ``message`` through its consumer; returns the outcome and the sends held back.
 
     An error is logged, never raised. The caller flushes the sends; there are none when the
@@ -78,40 +80,64 @@ def dispatch(message: Message, router: Router, *, sender: Any = None) -> tuple[O
     """
     match = find(message, router)
     if match is None:
-        return Outcome.UNROUTED, Outbox()
+        return Result(Outcome.UNROUTED, Outbox())
     return run(message, match, sender=sender)
 
 
-def run(message: Message, match: Match, *, sender: Any = None) -> tuple[Outcome, Outbox]:
-    """``dispatch`` once the match is known."""
+def run(
+    message: Message,
+    match: Match,
+    *,
+    sender: Any = None,
+    limit: AbstractContextManager[Any] | None = None,
+) -> Result:
+    """``dispatch`` once the match is known; ``limit`` is put around the consumer alone."""
     with holding() as outbox:
         consumer_started.send_robust(sender=sender, environ={})
-        outcome = Outcome.DONE
+        result = Result(Outcome.DONE, outbox)
         try:
-            match.consumer(message, **match.kwargs)
+            if limit is None:
+                match.consumer(message, **match.kwargs)
+            else:
+                with limit:
+                    match.consumer(message, **match.kwargs)
         except BaseException as error:  # not even SystemExit may end the worker
-            outcome = _settle(error, message, match, outbox)
+            result = _settle(error, message, match, outbox)
         finally:
             consumer_finished.send_robust(sender=sender)
-    return outcome, outbox
+    return result
 
 
 async def run_async(
-    message: Message, match: Match, *, sender: Any = None
-) -> tuple[Outcome, Outbox]:
-    """``run`` for a consumer that is a coroutine function, on its event loop."""
+    message: Message, match: Match, *, sender: Any = None, time_limit: float | None = None
+) -> Result:
+    """``run`` for a consumer that is a coroutine function, on its event loop.
+
+    After ``time_limit`` seconds it is cancelled.
+    """
     with holding() as outbox:
         await consumer_started.asend_robust(sender=sender, environ={})
-        outcome = Outcome.DONE
+        result = Result(Outcome.DONE, outbox)
         try:
-            await match.consumer(message, **match.kwargs)
+            await _limited(message, match, time_limit)
         except BaseException as error:  # SystemExit would end the loop of all the others
             if _is_cancelled(error):
                 raise
-            outcome = _settle(error, message, match, outbox)
+            result = _settle(error, message, match, outbox)
         finally:
             await consumer_finished.asend_robust(sender=sender)
-    return outcome, outbox
+    return result
+
+
+async def _limited(message: Message, match: Match, time_limit: float | None) -> None:
+    limit = asyncio.timeout(time_limit)
+    try:
+        async with limit:
+            await match.consumer(message, **match.kwargs)
+    except TimeoutError:
+        if limit.expired():
+            raise TimeLimitExceeded from None
+        raise
 
 
 def _is_cancelled(error: BaseException) -> bool:
@@ -120,18 +146,18 @@ def _is_cancelled(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox) -> Outcome:
+def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox) -> Result:
     """What an exception of a consumer means."""
     if isinstance(error, ConsumeLater):
         outbox.discard()
-        return Outcome.LATER
+        return Result(Outcome.LATER, outbox, error)
     if isinstance(error, ChannelSocketException):
         try:
             error.run(message)
         except BaseException as failure:
             error = failure
         else:
-            return Outcome.DONE
+            return Result(Outcome.DONE, outbox)
     logger.error(
         "Error in the consumer %s of a message on %s: %r",
         name_that_thing(match.consumer),
@@ -143,4 +169,4 @@ def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox
         outbox.add(
             message.reply_channel.channel_layer.channel_layer, message["reply_channel"], _ERROR
         )
-    return Outcome.FAILED
+    return Result(Outcome.FAILED, outbox, error)

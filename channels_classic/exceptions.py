@@ -60,6 +60,10 @@ class ConsumeLater(ChannelsError):
     """The consumer asks for its message to be run again later."""
 
 
+class TimeLimitExceeded(ChannelsError):
+    """The consumer ran for longer than its time limit."""
+
+
 class ResponseLater(ChannelsError):
     """The view will not answer now: other code sends the response to the reply channel."""
 

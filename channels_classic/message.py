@@ -33,7 +33,7 @@ class Message:
         self.user: Any = None
         self.channel_session: Any = None
         self.http_session: Any = None
-        #: True on the last try of a message that was run later too often.
+        #: True on the last try of a message: it is not run again after this.
         self.__doomed__ = False
 
     @cached_property

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import collections
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.counters import Counter
+from channels_classic.layers.names import non_local_name
 from channels_classic.layers.traffic import Content, Envelope
-
-logger = logging.getLogger("channels_classic.outbox")
 
 #: How long a flush waits for full channels, and the longest pause between its tries, in seconds.
 FLUSH_DEADLINE = 2.0
@@ -26,10 +27,17 @@ class Outbox:
         self.sends: list[tuple[BaseChannelLayer, Envelope]] = []
 
     def add(
-        self, layer: BaseChannelLayer, name: str, content: Content, *, to_group: bool = False
+        self,
+        layer: BaseChannelLayer,
+        name: str,
+        content: Content,
+        *,
+        to_group: bool = False,
+        delay: float = 0,
     ) -> None:
         """Hold one send back. What is wrong with it is raised now, where it was written."""
-        self.sends.append((layer, layer.prepare(name, content, to_group=to_group)))
+        envelope = layer.prepare(name, content, to_group=to_group, delay=delay)
+        self.sends.append((layer, envelope))
 
     def take(self, layer: BaseChannelLayer) -> list[Envelope]:
         """The sends for ``layer``, taken out, for a caller that puts them on the bus itself."""
@@ -43,7 +51,7 @@ class Outbox:
     def flush(self, *, deadline: float = FLUSH_DEADLINE) -> None:
         """Put the sends on the bus, waiting up to ``deadline`` seconds for full channels.
 
-        What stays full is logged and dropped. Raises ``LayerUnavailable`` alone.
+        What stays full is counted, logged and dropped. Raises ``LayerUnavailable`` alone.
         """
         while self.sends:
             layer = self.sends[0][0]
@@ -82,14 +90,15 @@ def holding() -> Iterator[Outbox]:
 def deliver(
     layer: BaseChannelLayer, envelopes: list[Envelope], *, deadline: float = FLUSH_DEADLINE
 ) -> None:
-    """Deliver, with growing pauses while a channel is full; log and drop after ``deadline``."""
+    """Deliver, with growing pauses while a channel is full; give up after ``deadline`` seconds."""
     refused = layer.deliver(envelopes)
     for pause in _pauses(deadline):
         if not refused:
             return
         time.sleep(pause)
         refused = layer.deliver(refused)
-    log_refused(refused, deadline)
+    if refused:
+        give_up(layer, refused, waited=deadline)
 
 
 async def deliver_async(
@@ -102,7 +111,8 @@ async def deliver_async(
             return
         await asyncio.sleep(pause)
         refused = await layer.deliver_async(refused)
-    log_refused(refused, deadline)
+    if refused:
+        await asyncio.to_thread(give_up, layer, refused, waited=deadline)
 
 
 def _pauses(deadline: float) -> Iterator[float]:
@@ -114,14 +124,15 @@ def _pauses(deadline: float) -> Iterator[float]:
         pause = min(pause * 2, FLUSH_PAUSE)
 
 
-def log_refused(refused: list[Envelope], waited: float) -> None:
-    """Say once which sends were dropped, after ``waited`` seconds, because a channel was full."""
-    if refused:
-        names = ", ".join(sorted({envelope.name for envelope in refused})[:5])
-        logger.error(
-            "Dropped %d send(s): still full after %.1f s: %s. "
-            "Add workers or raise the capacity of the channel.",
-            len(refused),
-            waited,
-            names,
-        )
+def give_up(layer: BaseChannelLayer, refused: Sequence[Envelope], *, waited: float) -> None:
+    """Count and log the sends that are dropped, as their channel was full for so many seconds."""
+    detail = f"still full after {waited:.1f} s: add workers or raise its capacity"
+    for name, number in by_channel(refused).items():
+        layer.note(name, Counter.DROPPED, number, detail=detail)
+        with suppress(LayerUnavailable):
+            layer.count(name, Counter.DROPPED, number)
+
+
+def by_channel(sends: Sequence[Envelope]) -> collections.Counter[str]:
+    """How many of the sends there are for each channel, process or group."""
+    return collections.Counter(non_local_name(envelope.name) for envelope in sends)

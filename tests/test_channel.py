@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 
 from channels_classic import outbox
@@ -14,6 +17,7 @@ from channels_classic.exceptions import (
     MessageTooLarge,
 )
 from channels_classic.layers.memory import InMemoryChannelLayer
+from tests.test.classic_layer import ClassicLayer
 
 
 @pytest.fixture
@@ -168,6 +172,66 @@ def test_inside_a_consumer_what_is_wrong_is_known_at_once(kind, name, content, e
     with outbox.holding() as box, pytest.raises(error):
         kind(name, channel_layer=memory).send(content)
     assert box.sends == []
+
+
+# Later --------------------------------------------------------------------------------------------
+
+
+def beaten(layer):
+    """The next message on "work", once a beat has found it due."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        layer.beat("worker", ["work"], ttl=10, recover=False)
+        _, content = layer.receive(["work"])
+        if content is not None:
+            return content
+    raise AssertionError("nothing came")
+
+
+def test_a_delayed_message_comes_later(wrapper, layer):
+    began = time.monotonic()
+    Channel("work", channel_layer=wrapper).send({"a": 1}, delay=0.2)
+    assert beaten(layer) == {"a": 1}
+    assert time.monotonic() - began >= 0.19  # the bus counts in milliseconds
+
+
+def test_inside_a_consumer_the_delay_counts_from_its_end(wrapper, layer):
+    with outbox.holding() as box:
+        Channel("work", channel_layer=wrapper).send({"a": 1}, delay=0.2)
+    time.sleep(0.2)  # it works
+    began = time.monotonic()
+    box.flush()
+    assert beaten(layer) == {"a": 1}
+    assert time.monotonic() - began >= 0.19  # the bus counts in milliseconds
+
+
+def test_an_immediate_delayed_message_does_not_wait_for_the_end(wrapper, layer):
+    with outbox.holding() as box:
+        Channel("work", channel_layer=wrapper).send({"a": 1}, immediately=True, delay=0.05)
+        assert box.sends == []
+        assert beaten(layer) == {"a": 1}
+
+
+def test_too_many_delayed_messages_are_the_senders_affair():
+    layer = InMemoryChannelLayer(later_limit=1)
+    channel = Channel("work", channel_layer=ChannelLayerWrapper(layer, "default", []))
+    channel.send({}, delay=60)
+    with pytest.raises(ChannelFull, match="work is full"):
+        channel.send({}, delay=60)
+
+
+@pytest.mark.parametrize("delay", [-1, "5", float("nan"), True])
+@pytest.mark.parametrize("in_consumer", [False, True])
+def test_a_delay_that_is_no_number_of_seconds_is_refused_at_once(memory, delay, in_consumer):
+    holding = outbox.holding() if in_consumer else contextlib.nullcontext()
+    with holding, pytest.raises(ValueError, match="the delay is a number of seconds"):
+        Channel("work", channel_layer=memory).send({}, delay=delay)
+
+
+def test_a_layer_that_has_no_delays_says_so():
+    layer = ChannelLayerWrapper(ClassicLayer(), "default", [])
+    with pytest.raises(ValueError, match="ClassicLayer has no delayed messages"):
+        Channel("work", channel_layer=layer).send({}, delay=1)
 
 
 # Groups -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from channels_classic import outbox
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.channel import Channel
-from channels_classic.dispatch import Match, Outcome, dispatch, find, run, run_async
+from channels_classic.dispatch import Match, dispatch, find, run, run_async
 from channels_classic.exceptions import (
     ChannelSocketException,
     ConsumeLater,
@@ -21,6 +21,7 @@ from channels_classic.exceptions import (
 )
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.message import Message
+from channels_classic.policy import Outcome
 from channels_classic.routing import Router, route
 from channels_classic.signals import (
     connect_database_receivers,
@@ -135,7 +136,7 @@ def test_any_other_consumer_is_not_async(consumer):
 
 
 def test_a_consumer_that_returns_is_done(message):
-    outcome, box = dispatched(message, lambda message: None)
+    outcome, box, _ = dispatched(message, lambda message: None)
     assert (outcome, box.sends) == (Outcome.DONE, [])
 
 
@@ -146,7 +147,7 @@ def test_a_consumer_gets_the_message_and_the_captured_arguments(message):
 
 
 def test_an_unrouted_message_is_unrouted(message):
-    outcome, box = dispatch(message, Router([]))
+    outcome, box, _ = dispatch(message, Router([]))
     assert (outcome, box.sends) == (Outcome.UNROUTED, [])
 
 
@@ -155,7 +156,7 @@ def test_sends_are_held_back_for_the_caller(message, wrapper):
         message.reply_channel.send({"number": 1})
         Channel("next", channel_layer=wrapper).send({"number": 2})
 
-    _, box = dispatched(message, consumer)
+    _, box, _ = dispatched(message, consumer)
     assert sends(box) == [("answers?1", {"number": 1}), ("next", {"number": 2})]
     assert wrapper.receive(["answers?1", "next"]) == (None, None)
 
@@ -170,8 +171,9 @@ def test_a_consumer_that_fails_has_failed_and_its_sends_are_kept(message, caplog
         message.reply_channel.send({"number": 1})
         raise RuntimeError("broken consumer")
 
-    outcome, box = dispatched(message, consumer)
+    outcome, box, error = dispatched(message, consumer)
     assert outcome is Outcome.FAILED
+    assert error.args == ("broken consumer",)
     assert sends(box) == [("answers?1", {"number": 1})]
 
 
@@ -203,8 +205,9 @@ def test_a_consumer_may_ask_to_be_run_later_and_has_sent_nothing_then(message, c
         message.reply_channel.send({"number": 1})
         raise ConsumeLater
 
-    outcome, box = dispatched(message, consumer)
+    outcome, box, error = dispatched(message, consumer)
     assert (outcome, box.sends) == (Outcome.LATER, [])
+    assert isinstance(error, ConsumeLater)
     assert caplog.text == ""
 
 
@@ -215,7 +218,7 @@ def test_an_http_request_whose_consumer_fails_is_answered_with_500(wrapper):
         raise RuntimeError
 
     message = Message({"reply_channel": "answers?1"}, "http.request", wrapper)
-    _, box = dispatched(message, consumer)
+    _, box, _ = dispatched(message, consumer)
     [(name, content)] = sends(box)
     assert (name, content["status"]) == ("answers?1", 500)
 
@@ -233,7 +236,7 @@ def test_an_exception_may_speak_to_the_socket(wrapper, error, channel, answer):
         raise error()
 
     message = Message({"reply_channel": "answers?1"}, channel, wrapper)
-    outcome, box = dispatched(message, consumer)
+    outcome, box, _ = dispatched(message, consumer)
     assert (outcome, sends(box)) == (Outcome.DONE, [("answers?1", answer)])
 
 
@@ -274,7 +277,7 @@ def test_signals_are_sent_around_the_consumer(message):
 
 
 def test_an_async_consumer_that_returns_is_done(message):
-    outcome, box = dispatched_async(message, async_consumer)
+    outcome, box, _ = dispatched_async(message, async_consumer)
     assert (outcome, box.sends) == (Outcome.DONE, [])
 
 
@@ -283,7 +286,7 @@ def test_sends_of_an_async_consumer_are_held_back_too(message):
         await asyncio.sleep(0)
         message.reply_channel.send({"number": 1})
 
-    _, box = dispatched_async(message, consumer)
+    _, box, _ = dispatched_async(message, consumer)
     assert sends(box) == [("answers?1", {"number": 1})]
 
 
@@ -297,7 +300,7 @@ def test_async_consumers_hold_back_each_its_own_sends(wrapper):
         messages = [Message({"reply_channel": f"answers?{n}"}, "work", wrapper) for n in "ab"]
         return await asyncio.gather(*(run_async(m, Match(consumer, {})) for m in messages))
 
-    found = [[name for name, _ in sends(box)] for _, box in asyncio.run(both())]
+    found = [[name for name, _ in sends(box)] for _, box, _ in asyncio.run(both())]
     assert found == [["answers?a"] * 2, ["answers?b"] * 2]
 
 

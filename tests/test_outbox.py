@@ -208,11 +208,10 @@ def test_a_channel_that_stays_full_is_given_up_with_a_log_line(on_a_loop, caplog
         asyncio.run(deliver_async(layer, envelopes, deadline=0.05))
     else:
         deliver(layer, envelopes, deadline=0.05)
-    [line] = caplog.messages
-    assert line == (
-        "Dropped 3 send(s): still full after 0.1 s: a, b. "
-        "Add workers or raise the capacity of the channel."
-    )
+    detail = "(still full after 0.1 s: add workers or raise its capacity)"
+    assert caplog.messages == [f"b: 1 dropped {detail}", f"a: 2 dropped {detail}"]
+    assert layer.channel_statistics("a")["dropped_count"] == 2
+    assert layer.channel_statistics("b")["dropped_count"] == 1
 
 
 def test_a_flush_has_a_deadline_of_its_own(caplog):
@@ -249,12 +248,23 @@ def test_a_layer_that_is_away_is_the_callers_affair(memory, on_a_loop, monkeypat
         flushed(box, on_a_loop=on_a_loop)
 
 
-def test_the_log_names_no_more_than_five_channels(memory, caplog):
-    outbox.log_refused([memory.prepare(f"c{n}", {}) for n in range(9)], 2)
-    assert "Dropped 9 send(s)" in caplog.text
-    assert "c0, c1, c2, c3, c4." in caplog.text
+def test_the_connections_of_a_process_are_counted_together(memory, caplog):
+    outbox.give_up(memory, [memory.prepare(f"process!{n}", {}) for n in range(9)], waited=2)
+    assert caplog.messages[0].startswith("process!: 9 dropped (still full after 2.0 s")
+    assert memory.channel_statistics("process!")["dropped_count"] == 9
 
 
-def test_nothing_is_logged_when_nothing_was_refused(caplog):
-    outbox.log_refused([], 2)
-    assert caplog.text == ""
+def test_a_layer_that_is_away_does_not_count_and_that_is_no_error(memory, monkeypatch, caplog):
+    def away(*arguments):
+        raise LayerUnavailable
+
+    monkeypatch.setattr(memory, "count", away)
+    outbox.give_up(memory, [memory.prepare("a", {})], waited=2)
+    assert "a: 1 dropped" in caplog.text
+
+
+def test_a_delayed_send_is_held_back_with_its_delay(memory):
+    box = Outbox()
+    box.add(memory, "channel", {}, delay=5)
+    [envelope] = box.take(memory)
+    assert envelope.delay == 5

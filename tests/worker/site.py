@@ -51,7 +51,10 @@ class Site:
         raise AssertionError(f"nothing came on {channel}")
 
     def pending(self, channel):
-        return self.layer.channel_statistics(channel)["messages_pending"]
+        return self.statistic(channel, "messages_pending")
+
+    def statistic(self, channel, key):
+        return self.layer.channel_statistics(channel)[key]
 
     @contextlib.contextmanager
     def working(self):
@@ -74,6 +77,27 @@ class Team(Site):
         self.worker = WorkerGroup(
             self.wrapper, signal_handlers=False, n_threads=n_threads, **options
         )
+
+
+def troubled(layer, trouble):
+    """Every exchange and settling of workers on ``layer`` calls ``trouble(sends, carry_out)``.
+
+    ``carry_out()`` does what was asked for, and returns its result.
+    """
+    made = layer.receiver
+
+    def receiver(channels, **options):
+        receiver = made(channels, **options)
+        exchange, settle = receiver.exchange, receiver.settle
+
+        def exchange_in_trouble(**options):
+            return trouble(options["sends"], lambda: exchange(**options))
+
+        receiver.exchange = exchange_in_trouble
+        receiver.settle = lambda done, sends: trouble(sends, lambda: settle(done, sends))
+        return receiver
+
+    layer.receiver = receiver
 
 
 def report(message, **content):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -19,13 +18,13 @@ from channels_classic.pace import Pace
 from channels_classic.routing import route
 from channels_classic.signals import consumer_finished, consumer_started, worker_ready
 from tests.worker.site import (
-    DEADLINE,
     WORK,
     Odd,
     Site,
     Unfinished,
     report,
     survives,
+    troubled,
     until,
 )
 
@@ -110,34 +109,40 @@ def test_a_reply_channel_of_another_form_is_an_error_of_its_consumer_alone(memor
     assert "Error in the consumer" in caplog.text
 
 
-def test_a_target_that_stays_full_is_given_up_and_the_worker_goes_on(layer, caplog):
+def test_a_target_that_stays_full_is_given_up_and_the_worker_goes_on(tight_layer, caplog):
     """Weakness 1 again: after two seconds the worker died."""
 
     def consumer(message):
         Channel("full", channel_layer=message.channel_layer).send({})
         report(message)
 
-    layer.channel_capacity = type(layer)(channel_capacity={"full": 1}).channel_capacity
-    site = Site(layer, route(WORK, consumer))
+    site = Site(tight_layer, route(WORK, consumer))
     site.send("full")
     with site.working():
         site.send(number=1)
         assert site.received() == {"number": 1}
-        until(lambda: "Dropped" in caplog.text)
-        assert survives(site)
-    assert "Dropped 1 send(s): still full after" in caplog.text
+        until(lambda: "dropped" in caplog.text)
+        until(lambda: site.statistic("full", "dropped_count") == 1)
+    assert "full: 1 dropped (still full after" in caplog.text
 
 
-def test_a_target_that_has_room_again_gets_its_message(layer):
-    layer.channel_capacity = type(layer)(channel_capacity={"full": 1}).channel_capacity
-    site = Site(layer, route(WORK, lambda m: site.channel("full").send({"number": 1})))
+def test_after_a_target_that_stayed_full_the_worker_goes_on(tight_layer, caplog):
+    site = Site(tight_layer, route(WORK, lambda m: site.channel("full").send({})))
     site.send("full")
     with site.working():
         site.send()
-        end = time.monotonic() + DEADLINE
-        statistics = layer.channel_statistics
-        while not statistics("full")["channel_full_count"] and time.monotonic() < end:
-            time.sleep(0.001)
+        until(lambda: "dropped" in caplog.text)
+        assert site.received("full") == {}
+        site.send()
+        assert site.received("full") == {}
+
+
+def test_a_target_that_has_room_again_gets_its_message(tight_layer):
+    site = Site(tight_layer, route(WORK, lambda m: site.channel("full").send({"number": 1})))
+    site.send("full")
+    with site.working():
+        site.send()
+        until(lambda: site.statistic("full", "channel_full_count") > 0)
         assert site.received("full") == {}
         assert site.received("full") == {"number": 1}
 
@@ -219,14 +224,18 @@ def test_a_callback_that_fails_costs_its_message_alone(memory_site, monkeypatch,
         site.send(number=number)
     with site.working():
         assert [site.received()["number"] for _ in range(3)] == [0, 2, 3]
-    assert "Error around a message on work: dropped" in caplog.text
+        until(lambda: site.statistic(WORK, "dead_count") == 1)
+    assert "Error around a message on work" in caplog.text
+    [letter] = site.layer.dead_letters()
+    assert letter.content == {"number": 1}
+    assert letter.error == "RuntimeError: broken callback"
 
 
 def test_an_entry_that_is_no_message_is_passed_over(redis_layer, caplog):
     site = Site(redis_layer, route(WORK, report))
-    key = redis_layer.shard.keys.channel(WORK)
+    key = redis_layer.shards[0].keys.channel(WORK)
     for fields in (("m", b"\xc1 junk"), ("other", "field"), ("m", b"\x05")):
-        redis_layer.shard.call(("XADD", key, "*", *fields))
+        redis_layer.shards[0].call(("XADD", key, "*", *fields))
     with site.working():
         assert survives(site)
     assert site.pending(WORK) == 0
@@ -234,23 +243,15 @@ def test_an_entry_that_is_no_message_is_passed_over(redis_layer, caplog):
 
 def test_a_mistake_of_the_layer_is_logged_and_the_worker_goes_on(memory_site, caplog):
     site = memory_site(report)
-    made = site.layer.receiver
     errors = [RuntimeError("odd"), ValueError("odder")]
 
-    def receiver(channels):
-        receiver = made(channels)
-        exchange = receiver.exchange
+    def trouble(sends, carry_out):
+        if errors:
+            site.worker._stop.wait = lambda pause: None  # it would pause for a second
+            raise errors.pop()
+        return carry_out()
 
-        def flaky(**options):
-            if errors:
-                site.worker._stop.wait = lambda pause: None  # it would pause for a second
-                raise errors.pop()
-            return exchange(**options)
-
-        receiver.exchange = flaky
-        return receiver
-
-    site.layer.receiver = receiver
+    troubled(site.layer, trouble)
     with site.working():
         assert survives(site)
     assert caplog.text.count("Error in the worker's loop") == 2

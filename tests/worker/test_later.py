@@ -10,6 +10,7 @@ from channels_classic.exceptions import (
 from channels_classic.routing import route
 from tests.worker.site import (
     REPORT,
+    WORK,
     at_once,
     report,
     until,
@@ -61,16 +62,18 @@ def test_what_a_run_sent_immediately_is_sent_each_time(memory_site):
 
 
 @pytest.mark.parametrize(("options", "runs"), [({}, 11), ({"message_retries": 2}, 3)])
-def test_a_message_is_run_later_so_often_and_no_more(memory_site, options, runs, caplog):
+def test_a_message_is_run_later_so_often_and_then_buried(memory_site, options, runs):
     consumer = later_until(100)
     site = memory_site(consumer, route("next", report), **options)
     with site.working():
-        site.send()
-        until(lambda: "dropped" in caplog.text)
-        site.send("next", number=1)
-        assert site.received() == {"number": 1}
+        site.send(number=1)
+        until(lambda: site.statistic(WORK, "dead_count") == 1)
+        site.send("next", number=2)
+        assert site.received() == {"number": 2}
     assert len(consumer.runs) == runs
-    assert f"later more than {runs - 1} times: dropped" in caplog.text
+    [letter] = site.layer.dead_letters(WORK)
+    assert letter.content == {"number": 1}
+    assert letter.error.startswith("channels_classic.exceptions.ConsumeLater: ")
 
 
 def test_only_the_last_run_of_a_message_is_doomed(memory_site):
@@ -103,14 +106,16 @@ def test_a_foreign_count_of_runs_is_no_trouble(memory_site):
         assert site.received() == {"run": 2}
 
 
-def test_a_message_that_can_no_longer_be_sent_is_dropped_with_a_log_line(memory_site, caplog):
+def test_a_message_that_can_no_longer_be_sent_is_buried_as_it_came(memory_site, caplog):
     def consumer(message):
         message["user"] = object()
         raise ConsumeLater
 
-    site = memory_site(consumer, route("next", report))
+    site = memory_site(consumer)
     with site.working():
-        site.send()
-        site.send("next", number=1)
-        assert site.received() == {"number": 1}
+        site.send(number=1)
+        until(lambda: site.statistic(WORK, "dead_count") == 1)
     assert "A message on work cannot be run later" in caplog.text
+    [letter] = site.layer.dead_letters()
+    assert letter.content == {"number": 1}
+    assert "InvalidContent" in letter.error

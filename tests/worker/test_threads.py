@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 
 import pytest
 
-from channels_classic.beat import Beat
+from channels_classic import worker
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.layers.traffic import Delivery
 from channels_classic.routing import route
 from channels_classic.signals import worker_ready
-from channels_classic.worker import Worker, WorkerGroup
+from channels_classic.worker import WorkerGroup
 from tests.worker.site import (
     DEADLINE,
     REPORT,
@@ -22,6 +22,7 @@ from tests.worker.site import (
     meeting,
     report,
     survives,
+    until,
 )
 
 
@@ -104,19 +105,29 @@ def test_a_group_takes_what_a_worker_takes():
         )
 
 
-def test_a_worker_is_announced_once_for_all_its_threads(monkeypatch):
-    names = []
-    monkeypatch.setattr(Beat, "_announce", lambda self: names.append(self._name))
-    team = Team(InMemoryChannelLayer(), route(WORK, report), n_threads=3)
+def test_a_process_beats_once_for_all_its_threads(monkeypatch):
+    layer, names, receivers = InMemoryChannelLayer(), [], []
+    beat, receiver = layer.beat, layer.receiver
+
+    def keep_beat(worker, channels, **options):
+        names.append(worker)
+        return beat(worker, channels, **options)
+
+    def keep_receiver(channels, *, worker):
+        receivers.append(worker)
+        return receiver(channels, worker=worker)
+
+    layer.beat, layer.receiver = keep_beat, keep_receiver
+    team = Team(layer, route(WORK, report), n_threads=3)
     with team.working():
         assert survives(team)
-    assert len(names) == 1
+        until(lambda: len(receivers) == 3)
+    assert set(names) == set(receivers) == {team.worker.name}
 
 
-def test_a_delivery_is_acknowledged_once(memory_site, monkeypatch):
-    """A mistake after the consumer does not count its message twice."""
-    site = memory_site(report)
-    monkeypatch.setattr(Worker, "_flush_others", lambda self, box: 1 / 0)
-    delivery = Delivery(WORK, {"number": 1})
-    site.worker._attempt(delivery)
-    assert site.worker._done == [delivery]
+def test_the_name_of_a_worker_says_where_it_runs_and_is_its_own(monkeypatch):
+    monkeypatch.setattr(worker.socket, "gethostname", lambda: "my host/" + "x" * 100)
+    one, other = worker.worker_name(), worker.worker_name()
+    assert re.fullmatch(rf"my-host-x{{22}}-{os.getpid()}-[A-Za-z]{{8}}", one)
+    assert one != other
+    assert len(one) < 60
