@@ -189,7 +189,7 @@ class BaseChannelLayer:
             raise ValueError(f"{type(self).__name__} has no delayed messages")
         if to_group or "?" in name:
             raise ValueError(f"a delay is for a channel that workers read, or a reply: not {name}")
-        if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not delay >= 0:
+        if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay < 1e10:
             raise ValueError(f"the delay is a number of seconds, not {delay!r}")
 
     def encode(self, content: Content) -> Any:

@@ -76,8 +76,10 @@ class Receiver:
         Here, what finds its channel full by now is counted, logged and lost.
         """
         for delivery in deliveries:
-            content = {**delivery.content, "__retries__": delivery.attempts}
-            if self.layer.deliver([self.layer.prepare(delivery.channel, content)]):
+            again = self.layer.prepare(
+                delivery.channel, delivery.content, attempts=delivery.attempts
+            )
+            if self.layer.deliver([again]):
                 self.layer.note(delivery.channel, Counter.DROPPED, detail="given back, but full")
 
     def close(self) -> None:

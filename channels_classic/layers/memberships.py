@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+
+from channels_classic.layers.names import non_local_name
+
+#: The members of a group: by process, or plain channel, the local parts and when each one ends.
+_Members = dict[str, dict[str, float]]
 
 
 class Memberships:
@@ -10,39 +16,77 @@ class Memberships:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._groups: dict[str, dict[str, float]] = {}
+        self._groups: dict[str, _Members] = {}
+        self._joined: dict[str, set[str]] = {}
+        #: By group, a time before which no membership ends.
+        self._ends: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def add(self, group: str, channel: str, *, until: float) -> None:
         """Make ``channel`` a member of ``group``, or renew its membership."""
-        self._groups.setdefault(group, {})[channel] = until
+        process = non_local_name(channel)
+        members = self._groups.setdefault(group, {})
+        members.setdefault(process, {})[channel[len(process) :]] = until
+        self._joined.setdefault(channel, set()).add(group)
+        self._ends[group] = min(until, self._ends.get(group, inf))
 
     def discard(self, group: str, channel: str) -> None:
         """End the membership of ``channel``; no error when there was none."""
-        self._keep(group, lambda name, _: name != channel)
+        groups = self._joined.get(channel, set())
+        if group not in groups:
+            return
+        process = non_local_name(channel)
+        members = self._groups[group]
+        del members[process][channel[len(process) :]]
+        groups.remove(group)
+        if not groups:
+            del self._joined[channel]
+        if not members[process]:
+            del members[process]
+        if not members:
+            del self._groups[group], self._ends[group]
+
+    def by_process(self, group: str) -> dict[str, list[str]]:
+        """The local parts of the members of each process, or [""] for a plain channel."""
+        self._expire(group)
+        members = self._groups.get(group, {})
+        return {process: list(locals_) for process, locals_ in members.items()}
 
     def of(self, group: str) -> list[str]:
         """The members of ``group`` whose time has not come."""
-        now = self._clock()
-        self._keep(group, lambda _, until: until > now)
-        return list(self._groups.get(group, ()))
+        found = self.by_process(group).items()
+        return [process + local for process, locals_ in found for local in locals_]
+
+    def count(self, group: str) -> int:
+        """How many they are; it costs as much as ``group`` has processes."""
+        self._expire(group)
+        return sum(map(len, self._groups.get(group, {}).values()))
 
     def expire(self) -> None:
         """End the memberships whose time has come, in groups that nobody asks for too."""
         for group in list(self._groups):
-            self.of(group)
+            self._expire(group)
 
-    def forget(self, is_gone: Callable[[str], bool]) -> None:
-        """End every membership of the channels for which ``is_gone`` is true."""
-        for group in list(self._groups):
-            self._keep(group, lambda name, _: not is_gone(name))
+    def forget(self, channel: str) -> None:
+        """End every membership of ``channel``."""
+        for group in list(self._joined.get(channel, ())):
+            self.discard(group, channel)
 
-    def _keep(self, group: str, is_kept: Callable[[str, float], bool]) -> None:
-        members = self._groups.get(group, {})
-        kept = {name: until for name, until in members.items() if is_kept(name, until)}
-        if kept:
-            self._groups[group] = kept
-        else:
-            self._groups.pop(group, None)
+    def forget_process(self, process: str) -> None:
+        """End every membership of the connections of ``process``, which ends in ``!``."""
+        for channel in [name for name in self._joined if name.startswith(process)]:
+            self.forget(channel)
+
+    def _expire(self, group: str) -> None:
+        now = self._clock()
+        if self._ends.get(group, inf) > now:
+            return
+        found = self._groups[group].items()
+        ends = {process + local: end for process, each in found for local, end in each.items()}
+        for channel, end in ends.items():
+            if end <= now:
+                self.discard(group, channel)
+        if group in self._groups:
+            self._ends[group] = min(end for end in ends.values() if end > now)

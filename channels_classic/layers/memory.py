@@ -6,14 +6,16 @@ import asyncio
 import random
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from math import inf
+from typing import Any, ClassVar
 
+from channels_classic.exceptions import ChannelFull
 from channels_classic.layers.base import BaseChannelLayer, Received
 from channels_classic.layers.codec import Codec
+from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import (
-    GONE,
     Inbox,
     IsOpen,
     OnReceipt,
@@ -21,7 +23,8 @@ from channels_classic.layers.ends import (
     always_open,
     no_receipts,
 )
-from channels_classic.layers.memberships import Memberships
+from channels_classic.layers.memory_ends import MemoryInbox, MemoryReceiver
+from channels_classic.layers.memory_store import Store, Taken
 from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
@@ -29,28 +32,29 @@ from channels_classic.layers.names import (
     valid_receive_names,
     valid_worker_names,
 )
-from channels_classic.layers.traffic import Arrival, Delivery, Envelope, Exchange
+from channels_classic.layers.traffic import (
+    Content,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Pulse,
+    Reasons,
+)
 
 #: How long a blocking receive waits before it gives up, in seconds.
 BLOCK = 5.0
-
-
-class _Entry(NamedTuple):
-    deadline: float
-    payload: bytes
-    #: Local parts, for an entry in the inbox of a process; empty on any other channel.
-    locals: tuple[str, ...] = ()
-    direct: bool = True
 
 
 class InMemoryChannelLayer(BaseChannelLayer):
     """Channels and groups in this process's memory; blocking receives really wait.
 
     Messages are encoded as on every other layer, so that what works here works there. Options:
-    those of ``BaseChannelLayer``.
+    those of ``BaseChannelLayer``. A channel with ``!`` always refuses what is over its capacity.
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
+    receipts = True
+    later = True
     #: Other processes cannot see this layer; ``runworker`` refuses it.
     local_only = True
 
@@ -59,323 +63,233 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._clock = clock
         self._codec = Codec(max_size=int(self.max_message_size))
         self._changed = threading.Condition()
-        self._is_open: dict[str, IsOpen] = {}
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
-        self._empty()
-
-    def _empty(self) -> None:
-        self._channels: dict[str, deque[_Entry]] = {}
-        self._waiting: defaultdict[str, int] = defaultdict(int)
-        self._groups = Memberships(self._clock)
-        self._workers: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._counts: defaultdict[str, dict[str, float]] = defaultdict(_no_counts)
-        self._gone: dict[str, float] = {}
-        self._sweep_at = self._clock() + self.expiry
+        self._workers: dict[str, dict[str, float]] = {}
+        self.store = Store(self, self._codec, clock)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer (this process only)"
 
-    def encode(self, content: dict[str, Any]) -> bytes:
+    def encode(self, content: Content) -> bytes:
         return self._codec.encode(content)
 
-    # Sending --------------------------------------------------------------------------
-
-    def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+    @contextmanager
+    def hold(self) -> Iterator[Store]:
+        """The lock, and what it guards; those who wait hear of changes, the log of losses."""
         with self._changed:
-            if self._clock() >= self._sweep_at:
-                self._sweep()
-            refused = [envelope for envelope in envelopes if not self._put(envelope)]
+            self.store.tick()
+            yield self.store
             self._wake()
-        return refused
+            notes = self.store.take_notes()
+        for channel, counter, number in notes:
+            self.note(channel, counter, number)
 
-    async def deliver_async(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        return self.deliver(envelopes)
+    # Waiting --------------------------------------------------------------------------
 
-    def _sweep(self) -> None:
-        """Drop what has expired on channels and in groups that nobody asks for any more."""
-        self._sweep_at = self._clock() + self.expiry
-        for name, entries in list(self._channels.items()):
-            self._expire(name, entries)
-            if not entries:
-                del self._channels[name]
-        self._groups.expire()
+    def wait(self, names: Sequence[str], timeout: float) -> None:
+        """Within ``hold``: until there is something under ``names``, or ``timeout`` has passed."""
+        end = time.monotonic() + timeout
+        while not self.store.has_any(names) and (left := end - time.monotonic()) > 0:
+            self._wake()  # what is due by now may be for others
+            self._changed.wait(min(left, self.store.due_in()))
+            self.store.tick()
 
-    def _put(self, envelope: Envelope) -> bool:
-        if envelope.to_group:
-            self._put_group(envelope)
-            return True
-        return self._put_one(envelope.name, envelope.payload)
-
-    def _put_one(self, name: str, payload: bytes) -> bool:
-        stored = non_local_name(name)
-        entries = self._channels.setdefault(stored, deque())
-        self._expire(stored, entries)
-        counts = self._counts[_counted(stored)]
-        waiting = self._waiting.get(name, 0) if "!" in name else len(entries)
-        if waiting >= self.get_capacity(name) or self.is_gone(name):
-            counts["channel_full_count"] += 1
-            return False
-        counts["messages_count"] += 1
-        local = (name[len(stored) :],) if "!" in name else ()
-        if local:
-            self._waiting[name] += 1
-        entries.append(_Entry(self._clock() + self.expiry, payload, local))
-        return True
-
-    def _put_group(self, envelope: Envelope) -> None:
-        """One entry for each process, whatever the number of its members."""
-        processes: defaultdict[str, list[str]] = defaultdict(list)
-        for member in self._groups.of(envelope.name):
-            if "!" in member:
-                process = non_local_name(member)
-                processes[process].append(member[len(process) :])
-            else:
-                self._put_one(member, envelope.payload)
-        for process, locals_ in processes.items():
-            entry = _Entry(self._clock() + self.expiry, envelope.payload, tuple(locals_), False)
-            self._channels.setdefault(process, deque()).append(entry)
+    async def wait_async(self, take: Callable[[], Any]) -> Any:
+        """What ``take`` finds, asked again after each change until ``BLOCK`` has passed."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BLOCK
+        while True:
+            future: asyncio.Future[None] = loop.create_future()
+            with self.hold() as store:
+                if found := take():
+                    return found
+                self._sleepers.add((loop, future))
+                due_in = store.due_in()
+            try:
+                async with asyncio.timeout_at(min(end, loop.time() + due_in)):
+                    await future
+            except TimeoutError:
+                if loop.time() >= end:
+                    return None
+            finally:
+                with self._changed:
+                    self._sleepers.discard((loop, future))
 
     def _wake(self) -> None:
+        if not self.store.changed:
+            return
+        self.store.changed = False
         self._changed.notify_all()
         for loop, future in self._sleepers:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_finish, future)
         self._sleepers.clear()
 
-    # Receiving ------------------------------------------------------------------------
+    # Sending and receiving --------------------------------------------------------------
+
+    def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        with self.hold() as store:
+            return [envelope for envelope in envelopes if not store.put(envelope)]
+
+    async def deliver_async(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        return self.deliver(envelopes)
 
     def receive(self, channels: Sequence[str], block: bool = False) -> Received:
         names = valid_receive_names(channels)
-        with self._changed:
-            taken = self._take_one(names)
-            if taken is None and block and names:
-                self._changed.wait_for(lambda: self._has_any(names), BLOCK)
-                taken = self._take_one(names)
-        return (None, None) if taken is None else (taken[0], self._codec.decode(taken[1]))
+        with self.hold():
+            if block and names:
+                self.wait(names, BLOCK)
+            return self._take_one(names) or (None, None)
 
     async def receive_async(self, channels: Sequence[str]) -> Received:
         names = valid_receive_names(channels)
-        taken = await self._wait_async(lambda: self._take_one(names))
-        return (None, None) if taken is None else (taken[0], self._codec.decode(taken[1]))
+        found: Received | None = await self.wait_async(lambda: self._take_one(names))
+        return found or (None, None)
+
+    def _take_one(self, names: Sequence[str]) -> tuple[str, Content] | None:
+        """Look in random order, so that no busy channel starves the others."""
+        for name in random.sample(names, len(names)):
+            taken = self.store.take(name)
+            if taken is not None:
+                full_name = self._first_local(name, taken) if "!" in name else name
+                self.store.receipt(taken.entry.lane, lost=False)  # nobody will acknowledge it
+                return full_name, taken.content
+        return None
+
+    def _first_local(self, process: str, taken: Taken) -> str:
+        """One member of one entry; the rest of a group's entry stays for the next call."""
+        first, *rest = taken.entry.locals
+        if rest:
+            self.store.put_back(process, taken.entry._replace(locals=tuple(rest)))
+        if taken.entry.direct:
+            self.store.drained(process + first)
+        return process + first
 
     def receiver(self, channels: Sequence[str], *, worker: str = "") -> Receiver:
-        return _MemoryReceiver(self, valid_worker_names(channels))
+        return MemoryReceiver(self, valid_worker_names(channels))
 
     def inbox(
         self, process: str, is_open: IsOpen = always_open, on_receipt: OnReceipt = no_receipts
     ) -> Inbox:
-        self._is_open[process] = is_open
-        return _MemoryInbox(self, process)
+        with self.hold() as store:
+            store.is_open[process] = is_open
+        return MemoryInbox(self, process, on_receipt)
 
-    def _take_one(self, names: Sequence[str]) -> tuple[str, bytes] | None:
-        """Look in random order, so that no busy channel starves the others."""
-        for name in random.sample(names, len(names)):
-            if name.endswith("!"):
-                taken = self._take_local(name)
-                if taken is not None:
-                    return taken
-            elif entry := self._pop(name):
-                return name, entry.payload
-        return None
+    # What becomes of messages that were taken ---------------------------------------------
 
-    def _take_local(self, process: str) -> tuple[str, bytes] | None:
-        """One member of one entry; the rest of a group's entry stays for the next call."""
-        entry = self._pop(process)
-        if entry is None:
-            return None
-        first, *rest = entry.locals
-        if rest:
-            self._channels.setdefault(process, deque()).appendleft(
-                entry._replace(locals=tuple(rest))
-            )
-        if entry.direct:
-            self._drained(process + first)
-        return process + first, entry.payload
+    def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
+        with self.hold() as store:
+            return store.settle(done, sends)
 
-    def _pop(self, name: str) -> _Entry | None:
-        entries = self._channels.get(name)
-        if entries is None:
-            return None
-        self._expire(name, entries)
-        entry = entries.popleft() if entries else None
-        if not entries:
-            del self._channels[name]
-        return entry
+    def lose(self, deliveries: Sequence[Delivery], counter: Counter) -> None:
+        with self.hold() as store:
+            for delivery in deliveries:
+                store.happened(delivery.channel, counter)
+                store.receipt(delivery.lane, lost=True)
 
-    def _has_any(self, names: Iterable[str]) -> bool:
-        return any(self._channels.get(name) for name in names)
+    def bury(self, delivery: Delivery, reasons: Reasons) -> None:
+        with self.hold() as store:
+            forgotten = store.dead.add(delivery, reasons)
+            store.count(delivery.channel, Counter.DEAD)
+            if forgotten is not None:
+                store.happened(forgotten, Counter.DROPPED)
+            store.receipt(delivery.lane, lost=False)
+        self.note(delivery.channel, Counter.DEAD, detail=reasons.error)
 
-    def _expire(self, name: str, entries: deque[_Entry]) -> None:
-        now = self._clock()
-        while entries and entries[0].deadline <= now:
-            entry = entries.popleft()
-            if entry.direct and entry.locals:
-                self._drained(name + entry.locals[0])
+    def dead_letters(self, channel: str | None = None) -> list[DeadLetter]:
+        with self.hold() as store:
+            return store.dead.of(channel)
 
-    def _drained(self, name: str) -> None:
-        left = self._waiting.pop(name, 0) - 1
-        if left > 0:
-            self._waiting[name] = left
+    def requeue_dead(self, letters: Iterable[DeadLetter]) -> int:
+        number = 0
+        for letter in letters:
+            with self.hold() as store:
+                payload = store.dead.payload(letter)
+                is_back = payload is not None and store.put_one(Envelope(letter.channel, payload))
+                number += is_back and store.dead.remove(letter)
+            if payload is not None and not is_back:
+                raise ChannelFull(f"{letter.channel} is full: {ChannelFull.__doc__}")
+        return number
 
-    async def _wait_async(self, take: Callable[[], Any]) -> Any:
-        """What ``take`` finds, asked again after each change until ``BLOCK`` has passed."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + BLOCK
-        while True:
-            future: asyncio.Future[None] = loop.create_future()
-            with self._changed:
-                if found := take():
-                    return found
-                self._sleepers.add((loop, future))
-            try:
-                async with asyncio.timeout_at(end):
-                    await future
-            except TimeoutError:
-                return None
-            finally:
-                with self._changed:
-                    self._sleepers.discard((loop, future))
+    def delete_dead(self, letters: Iterable[DeadLetter]) -> int:
+        with self.hold() as store:
+            return sum(store.dead.remove(letter) for letter in letters)
 
     # Groups ---------------------------------------------------------------------------
 
     def group_add(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
-        lives = float("inf") if "!" in channel else self._clock() + self.group_expiry
+        lives = inf if "!" in channel else self._clock() + self.group_expiry
         process = non_local_name(channel)
-        is_open = self._is_open.get(process)
-        if is_open is not None and not is_open(channel[len(process) :]):
+        is_open = self.store.is_open.get(process, always_open)
+        if not is_open(channel[len(process) :]):
             return  # the join comes after the close
-        with self._changed:
-            self._groups.add(group, channel, until=lives)
+        with self.hold() as store:
+            store.groups.add(group, channel, until=lives)
 
     def group_discard(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
-        with self._changed:
-            self._groups.discard(group, channel)
+        with self.hold() as store:
+            store.groups.discard(group, channel)
 
     def group_channels(self, group: str) -> list[str]:
         valid_group_name(group)
-        with self._changed:
-            return self._groups.of(group)
+        with self.hold() as store:
+            return store.groups.of(group)
+
+    def group_count(self, group: str) -> int:
+        valid_group_name(group)
+        with self.hold() as store:
+            return store.groups.count(group)
 
     # The rest of the contract -----------------------------------------------------------
 
     def flush(self) -> None:
-        with self._changed:
-            self._empty()
+        with self.hold() as store:
+            store.clear()
+
+    def count(self, channel: str, counter: Counter, number: int = 1) -> None:
+        with self.hold() as store:
+            store.count(non_local_name(channel), counter, number)
 
     def channel_statistics(self, channel: str) -> dict[str, float]:
         valid_channel_name(channel)
-        name = non_local_name(channel)
-        with self._changed:
-            entries = self._channels.get(name) or ()
-            oldest = entries[0].deadline - self.expiry if entries else self._clock()
-            return {
-                **self._counts.get(_counted(name), _no_counts()),
-                "messages_pending": len(entries),
-                "messages_max_age": max(0.0, self._clock() - oldest),
-            }
+        with self.hold() as store:
+            return store.statistics(non_local_name(channel))
 
     def global_statistics(self) -> dict[str, float]:
-        with self._changed:
+        with self.hold() as store:
+            waiting = [store.statistics(name) for name in store.channels]
             return {
-                key: sum(counts[key] for counts in self._counts.values()) for key in _no_counts()
+                **store.totals,
+                "messages_pending": sum(each["messages_pending"] for each in waiting),
+                "messages_max_age": max((each["messages_max_age"] for each in waiting), default=0),
             }
 
-    def announce(self, worker: str, channels: Sequence[str], *, ttl: float) -> None:
-        with self._changed:
+    def beat(
+        self, worker: str, channels: Sequence[str], *, ttl: float, recover: bool = True
+    ) -> Pulse:
+        now = self._clock()
+        with self.hold() as store:
             for channel in channels:
-                self._workers[channel][worker] = self._clock() + ttl
+                known = self._workers.get(channel, {})
+                alive = {name: lives for name, lives in known.items() if lives > now}
+                self._workers[channel] = {**alive, worker: now + ttl}
+            due = store.later.next_due(channels)
+        return Pulse([], None if due == inf else due - now)
 
     def withdraw(self, worker: str, channels: Sequence[str]) -> None:
         with self._changed:
             for channel in channels:
-                self._workers[channel].pop(worker, None)
+                self._workers.get(channel, {}).pop(worker, None)
 
     def is_gone(self, channel: str) -> bool:
-        return self._gone.get(channel, 0) > self._clock()
+        return self.store.is_gone(channel)
 
     async def has_worker(self, channel: str) -> bool:
         now = self._clock()
         with self._changed:
-            return any(lives > now for lives in self._workers[channel].values())
-
-
-class _MemoryReceiver(Receiver):
-    layer: InMemoryChannelLayer
-
-    def exchange(
-        self,
-        *,
-        done: Sequence[Delivery],
-        sends: Sequence[Envelope],
-        limit: int,
-        timeout: float,
-    ) -> Exchange:
-        layer = self.layer
-        refused = layer.deliver(sends) if sends else []
-        with layer._changed:
-            layer._changed.wait_for(lambda: layer._has_any(self.channels), timeout)
-            taken = [
-                (name, entry)
-                for name in random.sample(self.channels, len(self.channels))
-                for entry in (layer._pop(name) for _ in range(limit))
-                if entry is not None
-            ]
-        decode = layer._codec.decode
-        return Exchange([Delivery(name, decode(e.payload), e) for name, e in taken], refused)
-
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """To the head of their channels, as old as they are; no capacity is asked."""
-        layer = self.layer
-        with layer._changed:
-            for delivery in reversed(deliveries):
-                layer._channels.setdefault(delivery.channel, deque()).appendleft(delivery.token)
-            layer._wake()
-
-
-class _MemoryInbox(Inbox):
-    layer: InMemoryChannelLayer
-
-    async def read(self) -> list[Arrival]:
-        entry = await self.layer._wait_async(lambda: self.layer._pop(self.process))
-        if entry is None:
-            return []
-        return [Arrival(entry.locals, self.layer._codec.decode(entry.payload), entry.direct)]
-
-    def drained(self, local: str) -> None:
-        with self.layer._changed:
-            self.layer._drained(self.process + local)
-
-    def forget(self, local: str) -> None:
-        gone = self.process + local
-        with self.layer._changed:
-            self.layer._waiting.pop(gone, None)
-            self.layer._groups.forget(lambda name: name == gone)
-
-    def refuse(self, local: str) -> None:
-        layer, now = self.layer, self.layer._clock()
-        with layer._changed:
-            layer._gone = {name: until for name, until in layer._gone.items() if until > now}
-            layer._gone[self.process + local] = now + GONE
-
-    async def close(self) -> None:
-        layer = self.layer
-        with layer._changed:
-            layer._groups.forget(lambda name: name.startswith(self.process))
-            for kept in (layer._channels, layer._is_open, layer._counts):
-                kept.pop(self.process, None)
-            for name in [name for name in layer._waiting if name.startswith(self.process)]:
-                del layer._waiting[name]
-
-
-def _counted(name: str) -> str:
-    """What a channel is counted under: all with one base together, where names are random."""
-    return name[: name.find("?") + 1] or name
-
-
-def _no_counts() -> dict[str, float]:
-    return {"messages_count": 0, "channel_full_count": 0}
+            return any(lives > now for lives in self._workers.get(channel, {}).values())
 
 
 def _finish(future: asyncio.Future[None]) -> None:

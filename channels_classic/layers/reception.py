@@ -1,97 +1,215 @@
-"""The classic receive on Redis, as commands to send and replies to get; the callers do the I/O."""
+"""The classic receive on Redis: one message of any of some channels, acknowledged when taken."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
-from typing import Any
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels_classic.exceptions import UndecodableMessage
-from channels_classic.layers.base import Received
+from channels_classic.layers.counters import Counter
+from channels_classic.layers.entries import read_entry, receipts
+from channels_classic.layers.links import TIMEOUT, AsyncLink, Links, good
+from channels_classic.layers.plan import receipt
 from channels_classic.layers.shard import Shard
-from channels_classic.layers.wire import TAKE, TAKE_INBOX, Command
+from channels_classic.layers.traffic import Content, Envelope
+from channels_classic.layers.wire import DUE, TAKE, TAKE_INBOX, Command
 
-logger = logging.getLogger("channels_classic.layers")
+if TYPE_CHECKING:
+    from channels_classic.layers.redis import RedisChannelLayer
 
 #: How long a blocking receive waits before it gives up, in seconds.
 BLOCK = 5.0
+#: Delayed messages that are moved when somebody looks, at most.
+_DUE = 100
 
-#: Commands to carry out in turn, True when the one command may wait for up to ``BLOCK``; the
-#: replies come back in; the result is what ``receive`` answers.
-Steps = Generator[tuple[list[Command], bool], list[Any], Received]
+Received = tuple[str, Content] | tuple[None, None]
+
+
+class Ask(NamedTuple):
+    """What the receiver wants done: commands on one shard, or waits on several, or sends."""
+
+    shard: Shard | None = None
+    commands: Sequence[Command] = ()
+    waits: dict[Shard, Command] | None = None
+    sends: Sequence[Envelope] = ()
+
+
+#: What to do in turn; the replies come back in; the result is what ``receive`` answers.
+Steps = Generator[Ask, list[Any], Received]
 
 
 class Reception:
     """What ``receive`` knows from call to call: messages to groups that it has split up."""
 
-    def __init__(self, shard: Shard) -> None:
-        self.shard = shard
+    def __init__(self, layer: RedisChannelLayer, shards: Sequence[Shard]) -> None:
+        self._layer = layer
+        self._shards = shards
+        self._links = {shard: Links(shard.node, 50, timeout=BLOCK + TIMEOUT) for shard in shards}
         self._split: defaultdict[str, deque[tuple[str, bytes]]] = defaultdict(deque)
 
-    def receive(self, names: Sequence[str], block: bool) -> Steps:
+    # Doing ------------------------------------------------------------------------------
+
+    def receive(self, names: Sequence[str], block: bool) -> Received:
         """Look at each channel once; then, with ``block``, wait for any of them and look again."""
+        steps = self._steps(names, block)
+        replies: list[Any] = []
+        try:
+            while True:
+                ask = steps.send(replies) if replies else next(steps)
+                replies = self._do(ask) or [None]
+        except StopIteration as stop:
+            received: Received = stop.value
+            return received
+
+    def _do(self, ask: Ask) -> list[Any]:
+        if ask.sends:
+            return self._layer.deliver(ask.sends)
+        if ask.shard is not None:
+            return ask.shard.call(*ask.commands)
+        waits = ask.waits or {}
+        if len(waits) == 1:
+            [(shard, command)] = waits.items()
+            return self._wait(shard, command)
+        pool = ThreadPoolExecutor(len(waits))  # nothing is taken by waiting: who is late, is idle
+        try:
+            done, _ = wait(
+                [pool.submit(self._wait, *each) for each in waits.items()],
+                return_when=FIRST_COMPLETED,
+            )
+            return [future.result() for future in done]
+        finally:
+            pool.shutdown(wait=False)
+
+    def _wait(self, shard: Shard, command: Command) -> list[Any]:
+        return good(shard.node.name, self._links[shard].call([command]))
+
+    async def receive_async(self, names: Sequence[str]) -> Received:
+        """``receive`` for an event loop, on connections of its own: to cancel it loses nothing."""
+        links = {shard: AsyncLink(shard.node) for shard in self._shards}
+        steps = self._steps(names, True)
+        replies: list[Any] = []
+        try:
+            while True:
+                ask = steps.send(replies) if replies else next(steps)
+                replies = await self._do_async(ask, links) or [None]
+        except StopIteration as stop:
+            received: Received = stop.value
+            return received
+        finally:
+            for link in links.values():
+                await link.close()
+
+    async def _do_async(self, ask: Ask, links: dict[Shard, AsyncLink]) -> list[Any]:
+        if ask.sends:
+            return await self._layer.deliver_async(ask.sends)
+        if ask.shard is not None:
+            replies = await links[ask.shard].call(ask.commands)
+            return good(ask.shard.node.name, replies)
+        waits = [
+            asyncio.ensure_future(links[shard].call([command], timeout=BLOCK + TIMEOUT))
+            for shard, command in (ask.waits or {}).items()
+        ]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return [future.result() for future in done]
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.wait(waits)
+
+    # Deciding ---------------------------------------------------------------------------
+
+    def _steps(self, names: Sequence[str], block: bool) -> Steps:
         end = time.monotonic() + BLOCK
-        while names:
-            next_ids = {}
-            for name in random.sample(names, len(names)):
-                take = self._take_inbox if name.endswith("!") else self._take
-                found, next_ids[name] = yield from take(name)
+        places = [(shard, name) for name in names for shard in self._shards_of(name)]
+        while places:
+            next_ids: defaultdict[Shard, dict[str, Any]] = defaultdict(dict)
+            wait_ms = int((end - time.monotonic()) * 1000)
+            for shard, name in random.sample(places, len(places)):
+                look = self._look_inbox if name.endswith("!") else self._look
+                found, next_ids[shard][name], due_ms = yield from look(shard, name)
                 if found:
                     return found
-            wait_ms = int((end - time.monotonic()) * 1000)
-            if not block or wait_ms <= 0:
+                wait_ms = min(wait_ms, due_ms) if due_ms >= 0 else wait_ms
+            if not block or time.monotonic() >= end:
                 break
-            yield [self._wait_command(next_ids, wait_ms)], True
+            if wait_ms > 0:
+                waits = {s: self._wait_command(s, ids, wait_ms) for s, ids in next_ids.items()}
+                yield Ask(waits=waits)
         return None, None
 
-    def _wait_command(self, next_ids: dict[str, Any], wait_ms: int) -> Command:
-        keys = self.shard.keys
+    def _shards_of(self, name: str) -> Sequence[Shard]:
+        """Plain channels are spread over all; the others have one reader, and one place."""
+        return [self._layer.shard_of(name)] if "!" in name or "?" in name else self._shards
+
+    def _wait_command(self, shard: Shard, next_ids: dict[str, Any], wait_ms: int) -> Command:
+        keys = shard.keys
         streams = [keys.inbox(n) if n.endswith("!") else keys.channel(n) for n in next_ids]
         read = ("XREAD", "COUNT", 1, "BLOCK", wait_ms)
         return (*read, "STREAMS", *streams, *next_ids.values())
 
-    def _take(self, name: str) -> Generator[Any, Any, tuple[Received | None, bytes]]:
-        shard = self.shard
+    def _look(
+        self, shard: Shard, name: str
+    ) -> Generator[Ask, list[Any], tuple[Received | None, Any, int]]:
+        keys = [shard.keys.channel(name)]
+        due = DUE.command([shard.keys.later(name), *keys], [_DUE, shard.lives_ms(name)])
+        keys += [] if "?" in name else [shard.keys.stats(name)]
+        take = TAKE.command(keys, [shard.expiry_ms(name)])
         while True:
-            command = TAKE.command([shard.keys.channel(name)], [shard.expiry_ms])
-            [reply] = yield [command], False
-            if not isinstance(reply, list):
-                return None, reply
-            _, fields = reply
-            values = dict(zip(fields[::2], fields[1::2], strict=False))
-            try:
-                return (name, shard.codec.decode(values[b"m"])), b""
-            except (UndecodableMessage, KeyError) as error:
-                logger.error("Passed over an entry of channel %s: %r", name, error)
+            due_ms, (next_id, lanes, *entry) = yield Ask(shard, [due, take])
+            if lost := [r for lane in lanes for r in receipt(lane.decode(), lost=True)]:
+                yield Ask(sends=lost)
+            if not entry:
+                return None, next_id, due_ms
+            delivery = read_entry(shard, name, *entry)
+            if told := receipts([delivery], lost=bool(delivery.token.problem)):
+                yield Ask(sends=told)
+            if not delivery.token.problem:
+                return (name, delivery.content), b"", due_ms
+            yield from self._pass_over(shard, name, delivery.token.problem)
 
-    def _take_inbox(self, process: str) -> Generator[Any, Any, tuple[Received | None, bytes]]:
-        shard, keys, split = self.shard, self.shard.keys, self._split[process]
+    def _look_inbox(
+        self, shard: Shard, process: str
+    ) -> Generator[Ask, list[Any], tuple[Received | None, Any, int]]:
+        keys, split = shard.keys, self._split[process]
+        inbox, waiting = keys.inbox(process), keys.waiting(process)
+        lives = shard.planner.inbox_lives(process)
+        due = DUE.command([keys.later(process), inbox, waiting], [_DUE, lives])
         take = TAKE_INBOX.command(
-            [keys.inbox(process), keys.waiting(process), keys.changed(process)],
-            [shard.expiry_ms, keys.members("", process)],
+            [inbox, waiting, keys.changed(process), keys.stats(process)],
+            [shard.expiry_ms(process), keys.members("", process)],
         )
         while True:
             try:
                 name, payload = split.popleft()
             except IndexError:  # asked for, and not looked before: other threads take from it too
-                name = None
-            if name is None:
-                [reply] = yield [take], False
+                due_ms, reply = yield Ask(shard, [due, take])
                 if not reply:
-                    return None, b"0-0"
+                    return None, b"0-0", due_ms
                 split.extend(_by_member(process, reply))
                 continue
             try:
-                return (name, shard.codec.decode(payload)), b""
+                return (name, shard.codec.decode(payload)), b"", -1
             except UndecodableMessage as error:
-                logger.error("Passed over a message in the inbox of %s: %s", process, error)
+                yield from self._pass_over(shard, process, str(error))
+
+    def _pass_over(self, shard: Shard, name: str, problem: str) -> Generator[Ask, list[Any], None]:
+        self._layer.note(name, Counter.UNDECODABLE, detail=problem)
+        yield Ask(shard, [shard.count_command(name, Counter.UNDECODABLE, 1)])
 
     def clear(self) -> None:
         """Forget everything, as the layer has been emptied."""
         self._split.clear()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for links in self._links.values():
+            links.close()
 
 
 def _by_member(process: str, found: list[list[bytes]]) -> list[tuple[str, bytes]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import time
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from channels_classic.layers import dead, upkeep
 from channels_classic.layers.base import BaseChannelLayer, Received
+from channels_classic.layers.cluster import cluster_nodes
 from channels_classic.layers.codec import Codec
+from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import (
     Inbox,
     IsOpen,
@@ -17,7 +20,7 @@ from channels_classic.layers.ends import (
     always_open,
     no_receipts,
 )
-from channels_classic.layers.links import TIMEOUT, AsyncLink, Links, good
+from channels_classic.layers.entries import acknowledgements, by_shard, receipts
 from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
@@ -25,30 +28,24 @@ from channels_classic.layers.names import (
     valid_receive_names,
     valid_worker_names,
 )
-from channels_classic.layers.reception import BLOCK, Reception
+from channels_classic.layers.reception import Reception
+from channels_classic.layers.recover import beat
 from channels_classic.layers.redis_inbox import RedisInbox
 from channels_classic.layers.redis_receiver import RedisReceiver
-from channels_classic.layers.ring import Host, nodes
-from channels_classic.layers.shard import GRACE, Shard
-from channels_classic.layers.traffic import Content, Envelope
-from channels_classic.layers.wire import (
-    ALIVE,
-    ANNOUNCE,
-    CLOSED,
-    JOIN,
-    LEAVE,
-    Command,
-)
-
-_COUNTS = ("messages_count", "channel_full_count")
-_GLOB = re.compile(r"[*?\[\]\\]")
+from channels_classic.layers.ring import Host, Node, nodes, owner
+from channels_classic.layers.sentinel import sentinel_nodes
+from channels_classic.layers.shard import Shard
+from channels_classic.layers.spread import Spread
+from channels_classic.layers.spread_receiver import SpreadReceiver
+from channels_classic.layers.traffic import Content, DeadLetter, Delivery, Envelope, Pulse, Reasons
+from channels_classic.layers.wire import CLOSED, WITHDRAW
 
 
 class RedisChannelLayer(BaseChannelLayer):
     """Channels and groups on Redis 6.2 or newer, or Valkey, for any number of processes.
 
-    Options, next to those of ``BaseChannelLayer``: ``hosts``, a list of one ``(name, port)`` or URL
-    (``redis://``, ``rediss://``, ``unix://``); ``prefix`` of every key;
+    Options, next to those of ``BaseChannelLayer``: ``hosts``, a list of ``(name, port)`` or URLs
+    (``redis://``, ``rediss://``, ``unix://``), over which all is spread; ``prefix`` of every key;
     ``symmetric_encryption_keys``, of which the first encrypts and all decrypt;
     ``connection_kwargs`` for redis-py; ``max_connections`` at once for sends and group calls of
     this process; ``inbox_limit``, the entries that a server may lag behind before it misses sends
@@ -58,6 +55,8 @@ class RedisChannelLayer(BaseChannelLayer):
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
+    receipts: ClassVar[bool] = True
+    later: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,180 +72,257 @@ class RedisChannelLayer(BaseChannelLayer):
         super().__init__(**options)
         if not isinstance(prefix, str):
             raise ValueError(f"prefix must be a str, not {prefix!r}")
-        [node] = nodes(hosts, connection_kwargs)
         self.prefix = prefix
         self.codec = Codec(max_size=int(self.max_message_size), keys=symmetric_encryption_keys)
-        self.shard = Shard(
-            node,
-            prefix=prefix,
-            codec=self.codec,
-            capacity=self.get_capacity,
-            expiry=self.expiry,
-            max_connections=max_connections,
-            inbox_limit=inbox_limit,
-        )
-        self._waiting_links = Links(node, max_connections, timeout=BLOCK + TIMEOUT)
-        self._reception = Reception(self.shard)
+        places = self._nodes(hosts, connection_kwargs)
+        forward = self.deliver if len(places) > 1 else None
+        self.shards = [
+            Shard(
+                node,
+                self,
+                prefix=f"{prefix}{{{node.tag}}}:" if node.tag else prefix,
+                codec=self.codec,
+                max_connections=max_connections,
+                inbox_limit=inbox_limit,
+                forward=forward,
+                number=number,
+                shards=len(places),
+            )
+            for number, node in enumerate(places)
+        ]
+        self._spread = Spread(self, self.shards)
+        self._alone = self.shards[0] if len(self.shards) == 1 else None
+        self._reception = Reception(self, self.shards)
+
+    def _nodes(
+        self, hosts: Sequence[Host] | None, connection_kwargs: Mapping[str, Any] | None
+    ) -> list[Node]:
+        """Where the shards are; for layers that find them in another way."""
+        return nodes(hosts, connection_kwargs)
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}({self.shard.node.name})"
+        return f"{type(self).__name__}({', '.join(shard.node.name for shard in self.shards)})"
 
     def encode(self, content: Content) -> bytes:
         return self.codec.encode(content)
 
+    def shard_of(self, name: str) -> Shard:
+        """The shard that owns a group, a process or a single-reader channel."""
+        return self._alone or self.shards[owner(non_local_name(name), len(self.shards))]
+
     # Sending --------------------------------------------------------------------------
 
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        return self.shard.deliver(envelopes)
+        return (self._alone or self._spread).deliver(envelopes)
 
     async def deliver_async(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        return await self.shard.writer().deliver(envelopes)
+        if self._alone is not None:
+            return await self._alone.writer().deliver(envelopes)
+        return await self._spread.deliver_async(envelopes)
 
     # Receiving ------------------------------------------------------------------------
 
     def receive(self, channels: Sequence[str], block: bool = False) -> Received:
-        steps = self._reception.receive(valid_receive_names(channels), block)
-        try:
-            commands, waits = next(steps)
-            while True:
-                call = self._waiting_call if waits else self.shard.call
-                commands, waits = steps.send(call(*commands))
-        except StopIteration as stop:
-            received: Received = stop.value
-            return received
-
-    def _waiting_call(self, *commands: Command) -> list[Any]:
-        return good(self.shard.node.name, self._waiting_links.call(commands))
+        return self._reception.receive(valid_receive_names(channels), block)
 
     async def receive_async(self, channels: Sequence[str]) -> Received:
-        steps = self._reception.receive(valid_receive_names(channels), True)
-        link = AsyncLink(self.shard.node)
-        try:
-            commands, _ = next(steps)
-            while True:
-                replies = await link.call(commands, timeout=BLOCK + TIMEOUT)
-                commands, _ = steps.send(good(self.shard.node.name, replies))
-        except StopIteration as stop:
-            received: Received = stop.value
-            return received
-        finally:
-            await link.close()
+        return await self._reception.receive_async(valid_receive_names(channels))
 
     def receiver(self, channels: Sequence[str], *, worker: str = "") -> Receiver:
-        return RedisReceiver(self, self.shard, valid_worker_names(channels))
+        names = valid_worker_names(channels)
+        if self._alone is not None:
+            return RedisReceiver(self, self._alone, names, worker)
+        return SpreadReceiver(self, self._spread, names, worker)
 
     def inbox(
         self, process: str, is_open: IsOpen = always_open, on_receipt: OnReceipt = no_receipts
     ) -> Inbox:
-        return RedisInbox(self, self.shard, process, is_open)
+        return RedisInbox(self, self.shard_of(process), process, is_open, on_receipt)
 
     # Groups ---------------------------------------------------------------------------
 
     def group_add(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
-        if "!" in channel:
-            self.shard.call(self.shard.membership(JOIN, group, channel))
-        else:
+        owner_shard = self.shard_of(group)
+        if "!" not in channel:
             ends = int((time.time() + self.group_expiry) * 1000)
-            self.shard.call(("ZADD", self.shard.keys.group(group), ends, channel))
+            owner_shard.call(("ZADD", owner_shard.keys.group(group), ends, channel))
+            return
+        shard = self.shard_of(channel)
+        is_here = shard is owner_shard
+        unheard_ms = int(self.group_expiry * 1000)
+        [joined] = shard.call(
+            shard.join_command(group, channel, unheard_ms=unheard_ms, is_here=is_here)
+        )
+        if joined and not is_here:
+            owner_shard.call(owner_shard.enrol_command(group, non_local_name(channel)))
 
     def group_discard(self, group: str, channel: str) -> None:
         valid_group_name(group), valid_channel_name(channel)
         if "!" in channel:
-            self.shard.call(self.shard.membership(LEAVE, group, channel))
+            shard = self.shard_of(channel)
+            shard.call(shard.leave_command(group, channel))
         else:
-            self.shard.call(("ZREM", self.shard.keys.group(group), channel))
+            shard = self.shard_of(group)
+            shard.call(("ZREM", shard.keys.group(group), channel))
 
     def group_channels(self, group: str) -> list[str]:
-        key = self.shard.keys.group(valid_group_name(group))
-        now = int(time.time() * 1000)
-        [found] = self.shard.call(("ZRANGE", key, f"({now}", "+inf", "BYSCORE"))
-        names = [name.decode("ascii") for name in found]
-        processes = [name for name in names if name.endswith("!")]
-        members = self.shard.call(
-            *(("SMEMBERS", self.shard.keys.members(group, p)) for p in processes)
-        )
-        return [name for name in names if not name.endswith("!")] + [
-            process + local.decode("ascii")
-            for process, locals_ in zip(processes, members, strict=True)
-            for local in locals_
+        plain, processes = self._members(group)
+        return plain + [
+            process + local.decode("ascii", "replace")
+            for process in processes
+            for local in self._of_process("SMEMBERS", group, process)
         ]
+
+    def group_count(self, group: str) -> int:
+        plain, processes = self._members(group)
+        counts = [int(self._of_process("SCARD", group, each)) for each in processes]
+        return len(plain) + sum(counts)
+
+    def _members(self, group: str) -> tuple[list[str], list[str]]:
+        """The plain channels in a group, and the processes."""
+        names = self._spread.members(valid_group_name(group))
+        return (
+            [name for name in names if not name.endswith("!")],
+            [name for name in names if name.endswith("!")],
+        )
+
+    def _of_process(self, verb: str, group: str, process: str) -> Any:
+        shard = self.shard_of(process)
+        return shard.call((verb, shard.keys.members(group, process)))[0]
+
+    # Workers and servers ----------------------------------------------------------------
+
+    def beat(
+        self, worker: str, channels: Sequence[str], *, ttl: float, recover: bool = True
+    ) -> Pulse:
+        def beat_one(shard: Shard) -> Pulse:
+            return beat(self, shard, worker, channels, ttl=ttl, recover=recover)
+
+        pulses = self._spread.each(beat_one)
+        due = [pulse.next_due for pulse in pulses if pulse.next_due is not None]
+        lapsed = [delivery for pulse in pulses for delivery in pulse.lapsed]
+        return Pulse(lapsed, min(due, default=None))
+
+    def withdraw(self, worker: str, channels: Sequence[str]) -> None:
+        def withdraw_one(shard: Shard) -> None:
+            keys = [key(c) for c in channels for key in (shard.keys.workers, shard.keys.channel)]
+            shard.call(WITHDRAW.command(keys, [worker]))
+
+        self._spread.each(withdraw_one)
+
+    def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
+        refused = self.deliver([*sends, *receipts(done)])
+        self._acknowledge(done)
+        return refused
+
+    def _acknowledge(self, done: Sequence[Delivery]) -> None:
+        for shard, deliveries in by_shard(done):
+            shard.call(*acknowledgements(shard, deliveries))
+
+    def lose(self, deliveries: Sequence[Delivery], counter: Counter) -> None:
+        self.deliver(receipts(deliveries, lost=True))
+        self._acknowledge(deliveries)
+        for channel, number in Tally(delivery.channel for delivery in deliveries).items():
+            self.count(channel, counter, number)
+            self.note(channel, counter, number, detail=deliveries[0].token.problem)
+
+    def bury(self, delivery: Delivery, reasons: Reasons) -> None:
+        dead.bury(self, delivery, reasons)
+        self.settle([delivery], [])
+        self.note(delivery.channel, Counter.DEAD, detail=reasons.error)
+
+    def dead_letters(self, channel: str | None = None) -> Iterable[DeadLetter]:
+        return dead.letters(self, channel)
+
+    def requeue_dead(self, letters: Iterable[DeadLetter]) -> int:
+        return dead.requeue(self, letters)
+
+    def delete_dead(self, letters: Iterable[DeadLetter]) -> int:
+        return dead.delete(self, letters)
+
+    def is_gone(self, channel: str) -> bool:
+        process = non_local_name(channel)
+        shard = self.shard_of(process)
+        [count] = shard.call(("HGET", shard.keys.waiting(process), channel[len(process) :]))
+        return int(count or 0) >= CLOSED // 2
+
+    async def has_worker(self, channel: str) -> bool:
+        return await self._spread.has_worker(channel)
 
     # The rest of the contract -----------------------------------------------------------
 
     def flush(self) -> None:
-        cursor = b"0"
-        while True:
-            [(cursor, found)] = self.shard.call(self._scan(cursor, ""))
-            if found:
-                self.shard.call(("UNLINK", *found))
-            if cursor == b"0":
-                break
+        for shard in self.shards:
+            upkeep.flush(shard)
         self._reception.clear()
 
     def channel_statistics(self, channel: str) -> dict[str, float]:
         name = non_local_name(valid_channel_name(channel))
-        is_process = name.endswith("!")
-        stream = self.shard.keys.inbox(name) if is_process else self.shard.keys.channel(name)
-        counts, length, first, (seconds, micros) = self.shard.call(
-            ("HMGET", self.shard.keys.stats(name), *_COUNTS),
-            ("XLEN", stream),
-            ("XRANGE", stream, "-", "+", "COUNT", 1),
-            ("TIME",),
-        )
-        began = int(first[0][0].split(b"-")[0]) / 1000 if first else None
-        now = int(seconds) + int(micros) / 1e6
-        return {
-            **{key: int(count or 0) for key, count in zip(_COUNTS, counts, strict=True)},
-            "messages_pending": length,
-            "messages_max_age": max(0.0, now - began) if began else 0.0,
-        }
+        return upkeep.summed(upkeep.channel_statistics(shard, name) for shard in self.shards)
 
     def global_statistics(self) -> dict[str, float]:
-        totals = dict.fromkeys(_COUNTS, 0.0)
-        cursor = b"0"
-        while True:
-            [(cursor, found)] = self.shard.call(self._scan(cursor, "stats:"))
-            for counts in self.shard.call(*(("HMGET", key, *_COUNTS) for key in found)):
-                for key, count in zip(_COUNTS, counts, strict=True):
-                    totals[key] += int(count or 0)
-            if cursor == b"0":
-                return totals
+        return upkeep.summed(upkeep.global_statistics(shard) for shard in self.shards)
 
-    def _scan(self, cursor: bytes, kind: str) -> Command:
-        pattern = _GLOB.sub(r"\\\g<0>", self.prefix) + kind + "*"
-        return ("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-
-    def announce(self, worker: str, channels: Sequence[str], *, ttl: float) -> None:
-        lives = int(ttl + GRACE) * 1000
-        self.shard.call(
-            *(
-                ANNOUNCE.command(
-                    [self.shard.keys.workers(channel)], [worker, int(ttl * 1000), lives]
-                )
-                for channel in channels
-            )
-        )
-
-    def withdraw(self, worker: str, channels: Sequence[str]) -> None:
-        self.announce(worker, channels, ttl=0)
-
-    def is_gone(self, channel: str) -> bool:
-        process = non_local_name(channel)
-        [count] = self.shard.call(
-            ("HGET", self.shard.keys.waiting(process), channel[len(process) :])
-        )
-        return int(count or 0) >= CLOSED // 2
-
-    async def has_worker(self, channel: str) -> bool:
-        [count] = await self.shard.writer().call(
-            [ALIVE.command([self.shard.keys.workers(channel)], [])]
-        )
-        return bool(count)
+    def count(self, channel: str, counter: Counter, number: int = 1) -> None:
+        self._spread.count(channel, counter, number)
 
     def close(self) -> None:
-        self.shard.close()
-        self._waiting_links.close()
+        for shard in self.shards:
+            shard.close()
+        self._reception.close()
 
     async def close_async(self) -> None:
-        await self.shard.close_async()
+        for shard in self.shards:
+            await shard.close_async()
+
+
+class RedisSentinelChannelLayer(RedisChannelLayer):
+    """The masters that Redis Sentinel names, also after a failover.
+
+    ``hosts`` are the ``(name, port)`` of Sentinels; ``services`` the names of the masters, one for
+    each shard, in an order that never changes. What the Sentinels say is good for
+    ``sentinel_refresh_interval`` seconds, or until a connection fails. ``sentinel_kwargs`` are for
+    the connections to the Sentinels, ``connection_kwargs`` for those to the masters. The other
+    options are those of ``RedisChannelLayer``. Raises ``ValueError``.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: Sequence[str] | None = None,
+        sentinel_refresh_interval: float = 0,
+        sentinel_kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self._services = services
+        self._refresh_interval = sentinel_refresh_interval
+        self._sentinel_kwargs = sentinel_kwargs
+        super().__init__(**options)
+
+    def _nodes(self, hosts: Any, connection_kwargs: Mapping[str, Any] | None) -> list[Node]:
+        return sentinel_nodes(
+            hosts,
+            self._services,
+            connection_kwargs,
+            sentinel_kwargs=self._sentinel_kwargs,
+            refresh_interval=self._refresh_interval,
+        )
+
+
+class RedisClusterChannelLayer(RedisChannelLayer):
+    """A Redis Cluster, over whose servers ``shards`` shards are spread.
+
+    Every process needs the same number of ``shards``; three servers want three, or a multiple.
+    ``hosts`` are some of the servers, from which the others are learnt. The other options are
+    those of ``RedisChannelLayer``. Raises ``ValueError``.
+    """
+
+    def __init__(self, *, shards: int = 3, **options: Any) -> None:
+        self._shard_count = shards
+        super().__init__(**options)
+
+    def _nodes(
+        self, hosts: Sequence[Host] | None, connection_kwargs: Mapping[str, Any] | None
+    ) -> list[Node]:
+        return cluster_nodes(hosts, self._shard_count, connection_kwargs)

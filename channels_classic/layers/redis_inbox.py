@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.ends import GONE, Inbox, IsOpen
+from channels_classic.layers.counters import Counter
+from channels_classic.layers.ends import GONE, Inbox, IsOpen, OnReceipt
 from channels_classic.layers.fanout import Fanout
 from channels_classic.layers.links import TIMEOUT, AsyncLink, good
+from channels_classic.layers.registry import Registry
 from channels_classic.layers.shard import Shard
-from channels_classic.layers.traffic import Arrival
-from channels_classic.layers.wire import CLOSED, LEAVE, Command
+from channels_classic.layers.traffic import Arrival, Envelope
+from channels_classic.layers.wire import CLOSED, Command
+
+if TYPE_CHECKING:
+    from channels_classic.layers.redis import RedisChannelLayer
 
 logger = logging.getLogger("channels_classic.layers")
 
@@ -27,8 +31,15 @@ REFRESH = 10.0
 class RedisInbox(Inbox):
     """Reads the inbox stream from the last entry on; what was read is trimmed by the next read."""
 
+    layer: RedisChannelLayer
+
     def __init__(
-        self, layer: BaseChannelLayer, shard: Shard, process: str, is_open: IsOpen
+        self,
+        layer: RedisChannelLayer,
+        shard: Shard,
+        process: str,
+        is_open: IsOpen,
+        on_receipt: OnReceipt,
     ) -> None:
         super().__init__(layer, process)
         self._shard = shard
@@ -36,12 +47,17 @@ class RedisInbox(Inbox):
         self._key = shard.keys.inbox(process)
         self._last = b"0-0"
         self._is_open = is_open
-        self._fanout = Fanout(shard.codec)
+        self._fanout = Fanout(shard.codec, on_receipt)
+        self._registry = Registry(layer, shard, process, self._fanout)
         self._clock_offset = 0.0
         self._refresh_at = 0.0
 
+    # Reading ----------------------------------------------------------------------------
+
     async def read(self) -> list[Arrival]:
-        commands = self._refreshing() if time.monotonic() >= self._refresh_at else []
+        commands: list[Command] = []
+        if time.monotonic() >= self._refresh_at:
+            commands.append(("TIME",))
         commands += [
             ("XTRIM", self._key, "MINID", self._after()),
             (
@@ -50,16 +66,19 @@ class RedisInbox(Inbox):
             ),
         ]
         replies = await self._link.call(commands, timeout=WAIT + TIMEOUT)
+        if any(str(reply).startswith("WRONGTYPE") for reply in replies[-2:]):
+            await self._remove_foreign()
+            return []
         good(self._shard.node.name, replies)
         if len(replies) > 2:
             self._refreshed(replies[0])
         return self._arrivals(replies[-1][0][1]) if replies[-1] else []
 
-    def _refreshing(self) -> list[Command]:
-        """Now and then: look at Redis's clock, and keep the keys alive."""
-        lives = self._shard.lives_ms
-        keys = (self._key, self._shard.keys.waiting(self.process))
-        return [("TIME",), *(("PEXPIRE", key, lives) for key in keys)]
+    async def _remove_foreign(self) -> None:
+        """The key of the inbox is ours alone: what else somebody put there must not stay."""
+        await self._link.call([("UNLINK", self._key)])
+        self.count(self.process, Counter.UNDECODABLE)
+        self.layer.note(self.process, Counter.UNDECODABLE, detail="its inbox held something else")
 
     def _refreshed(self, redis_time: list[bytes]) -> None:
         seconds, micros = redis_time
@@ -73,7 +92,8 @@ class RedisInbox(Inbox):
         return f"{time_ms.decode()}-{int(number) + 1}"
 
     def _arrivals(self, entries: list[Any]) -> list[Arrival]:
-        oldest_ms = (time.monotonic() + self._clock_offset - self.layer.expiry) * 1000
+        expiry_ms = self._shard.expiry_ms(self.process)
+        oldest_ms = (time.monotonic() + self._clock_offset) * 1000 - expiry_ms if expiry_ms else 0
         arrivals: list[Arrival] = []
         late: list[Arrival] = []
         for entry_id, fields in entries:
@@ -82,10 +102,18 @@ class RedisInbox(Inbox):
             (late if is_late else arrivals).extend(self._fanout.arrivals(fields or ()))
         if late:
             self._expired(late)
-        for local in self._fanout.take_lost():
-            self.drained(local)  # its sender need not wait for it
+        if self._fanout.unreadable:
+            self._pass_over()
         self._forget_late_joins()
         return arrivals
+
+    def _pass_over(self) -> None:
+        unreadable, self._fanout.unreadable = self._fanout.unreadable, []
+        self.count(self.process, Counter.UNDECODABLE, len(unreadable))
+        for local, problem in unreadable:
+            self.layer.note(self.process, Counter.UNDECODABLE, detail=problem)
+            if local:
+                self.drained(local)  # its sender need not wait for it
 
     def _forget_late_joins(self) -> None:
         """Who joined after its connection had closed is no member."""
@@ -94,10 +122,22 @@ class RedisInbox(Inbox):
                 self.forget(local)
 
     def _expired(self, arrivals: list[Arrival]) -> None:
-        logger.warning("%d message(s) expired before this server read them", len(arrivals))
+        self.count(self.process, Counter.EXPIRED, len(arrivals))
+        self.layer.note(self.process, Counter.EXPIRED, len(arrivals), detail="before it was read")
         for arrival in arrivals:
             if arrival.direct:
                 self.drained(arrival.locals[0])
+
+    # Connections ------------------------------------------------------------------------
+
+    async def beat(self, *, ttl: float) -> bool:
+        return await self._registry.beat(ttl)
+
+    def leave_will(self, local: str, will: Envelope) -> None:
+        self._registry.leave_will(local, will)
+
+    def withdraw_will(self, local: str) -> None:
+        self._registry.withdraw_will(local)
 
     def drained(self, local: str) -> None:
         self._shard.writer().drained(self.process, local, 1)
@@ -105,32 +145,20 @@ class RedisInbox(Inbox):
     def forget(self, local: str) -> None:
         writer = self._shard.writer()
         writer.drained(self.process, local, 0)
-        commands = [self._leave(group, local) for group in self._fanout.forget(local)]
-        if commands:
-            writer.post(commands)
+        groups = self._fanout.forget(local)
+        if groups:
+            members = (self._shard.keys.members(group, self.process) for group in groups)
+            writer.post([("SREM", key, local) for key in members])
 
     def refuse(self, local: str) -> None:
         writer = self._shard.writer()
         writer.drained(self.process, local, -CLOSED)
         asyncio.get_running_loop().call_later(GONE, writer.drained, self.process, local, 0)
 
-    def _leave(self, group: str, local: str) -> Command:
-        return self._shard.membership(LEAVE, group, self.process + local)
+    def count(self, channel: str, counter: Counter, number: int = 1) -> None:
+        self._shard.writer().post([self._shard.count_command(channel, counter, number)])
 
     async def close(self) -> None:
         """Take the process out of its groups and remove its inbox."""
-        keys, process = self._shard.keys, self.process
         await self._link.close()
-        try:
-            joined, *_ = await self._link.call([("SMEMBERS", keys.joined(process))])
-            groups = [group.decode("ascii") for group in joined]
-            await self._link.call(
-                [
-                    *(("ZREM", keys.group(group), process) for group in groups),
-                    ("UNLINK", *(keys.members(group, process) for group in groups), self._key),
-                    ("UNLINK", keys.waiting(process), keys.joined(process), keys.stats(process)),
-                    ("UNLINK", keys.changed(process)),
-                ]
-            )
-        finally:
-            await self._link.close()
+        await self._registry.close()

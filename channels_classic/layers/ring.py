@@ -1,73 +1,193 @@
-"""From the ``hosts`` option to connections."""
+"""From the ``hosts`` option to connections, and from a name to the shard that owns it."""
 
 from __future__ import annotations
 
+import copy
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import redis.asyncio.connection
 import redis.connection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
+from channels_classic.layers.names import non_local_name, positive
+
 Host = str | tuple[str, int]
+#: Called with a new connection to greet the server; ``None`` greets as redis-py does.
+OnConnect = Callable[..., Any] | None
+
+#: How long a server may take to be reached, and then for each answer until it has let us in, in
+#: seconds, unless ``connection_kwargs`` have a ``socket_connect_timeout``.
+CONNECT = 3.0
+#: How many places the ring has, to be shared out among the shards.
+_RING = 4096
+#: What redis-py could be told, had the layer not its own way.
+_NOT_OPTIONS = {
+    "socket_timeout": "the layer bounds every wait itself; for the connect there is "
+    "socket_connect_timeout",
+    "protocol": "the layer speaks RESP2",
+    **dict.fromkeys(
+        ("retry", "retry_on_timeout", "retry_on_error"), "the layer tries again in its own way"
+    ),
+}
+# Older servers wrap the error of a command inside a script into one of their own.
+_ERRORS = (ReadOnlyError, AskError, ClusterDownError, TryAgainError, BusyLoadingError)
+_TEXTS = ("UNBLOCKED force", "NOREPLICAS ", ": -READONLY ", ": -NOREPLICAS ")
 
 
-#: How long a server may take to let us in, in seconds, unless ``connection_kwargs`` say otherwise.
-CONNECT = 5.0
+class Place(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
 
 
 class Node:
-    """One Redis server, as ``(host, port)`` or as a URL, and the connections made to it.
+    """How to connect to the server of one shard.
 
-    URLs are redis-py's: ``redis://``, ``rediss://`` (TLS) and ``unix://``, with user, password and
-    database number. ``connection_kwargs`` are redis-py's too.
+    ``host`` is ``(host, port)`` or a URL of redis-py's: ``redis://``, ``rediss://`` (TLS) or
+    ``unix://``, with user, password and database number. ``connection_kwargs`` are redis-py's too,
+    and ``ssl=True`` is TLS for a ``(host, port)``; those that the layer sets itself
+    (``socket_timeout``, ``protocol`` and the ``retry`` ones) are refused. ``patience`` is the
+    default of ``socket_connect_timeout``, in seconds. Raises ``ValueError``.
     """
 
-    def __init__(self, host: Host, connection_kwargs: Mapping[str, Any]) -> None:
+    #: The hash tag that the keys of the shard have in common; empty for none.
+    tag: str = ""
+    #: Where the server was when last asked; ``None`` if it is always where its address says.
+    #: Connections to any other place are given up before their next use.
+    place: Place | None = None
+
+    def __init__(
+        self, host: Host, connection_kwargs: Mapping[str, Any], *, patience: float = CONNECT
+    ) -> None:
         self.name = _public(host)
-        self._sync_class, sync_kwargs = _parse(host, redis.connection)
-        self._async_class, async_kwargs = _parse(host, redis.asyncio.connection)
-        # RESP2, for replies of one shape on every server version; back-off is the callers'.
-        first = {"socket_connect_timeout": CONNECT}
-        last = {**connection_kwargs, "protocol": 2}
-        self._sync_kwargs = {**first, **sync_kwargs, **last, "retry": Retry(NoBackoff(), 0)}
-        self._async_kwargs = {**first, **async_kwargs, **last, "retry": AsyncRetry(NoBackoff(), 0)}
+        first = {"socket_connect_timeout": patience}
+        self._sync_class, kwargs = _parse(host, redis.connection, connection_kwargs)
+        #: What the connections are made with, the address among it.
+        self.options = {**first, **kwargs}
+        self._async_class, kwargs = _parse(host, redis.asyncio.connection, connection_kwargs)
+        self._async_options = {**first, **kwargs}
+        #: How long to wait for the connect and for each answer of the greeting, in seconds.
+        self.patience: float = positive(
+            "socket_connect_timeout", self.options["socket_connect_timeout"]
+        )
         try:
-            self.connect(_nothing, timeout=1), self.connect_async(_nothing)
+            self.connect(None), self.connect_async(None)
         except (TypeError, ValueError, RedisError) as error:  # what redis-py does not know
             raise ValueError(f"the options of the connection cannot be used: {error}") from None
 
-    def connect(self, on_connect: Callable[..., None], *, timeout: float) -> Any:
-        """A connection, not yet open, that waits at most ``timeout`` seconds for an answer."""
-        kwargs = {**self._sync_kwargs, "socket_timeout": timeout}
-        return self._sync_class(**kwargs, redis_connect_func=on_connect)
+    def connect(self, on_connect: OnConnect) -> Any:
+        """A connection, not yet open, that waits at most ``patience`` seconds for an answer."""
+        return self._sync_class(
+            **self.options,
+            socket_timeout=self.patience,
+            protocol=2,  # replies have one shape on every server version
+            retry=Retry(NoBackoff(), 0),
+            redis_connect_func=on_connect,
+        )
 
-    def connect_async(self, on_connect: Callable[..., Any]) -> Any:
+    def connect_async(self, on_connect: OnConnect) -> Any:
         """A connection, not yet open, for an event loop; its caller bounds the waiting."""
-        kwargs = {**self._async_kwargs, "socket_timeout": None}
-        return self._async_class(**kwargs, redis_connect_func=on_connect)
+        return self._async_class(
+            **self._async_options,
+            socket_timeout=None,
+            protocol=2,
+            retry=AsyncRetry(NoBackoff(), 0),
+            redis_connect_func=on_connect,
+        )
+
+    def at(self, place: Place) -> Node:
+        """The node at another place that is connected to with the same options."""
+        other = copy.copy(self)
+        other.name = f"{place.host}:{place.port}"
+        other.options = {**self.options, **place._asdict()}
+        other._async_options = {**self._async_options, **place._asdict()}
+        return other
+
+    def find(self) -> Place | None:
+        """Where the server is now; ``None`` if its address says it.
+
+        Called before every connect, and again at any time to learn of a move early: links notice
+        it before their next use. Raises ``LayerUnavailable`` when nobody knows.
+        """
+        return None
+
+    async def find_async(self) -> Place | None:
+        """``find`` for an event loop."""
+        return None
+
+    def locate(self, connection: Any) -> Place | None:
+        """Make ``connection``, not open, lead to where the server is now; that is the answer too.
+
+        Called before every connect. Raises ``LayerUnavailable``.
+        """
+        return _led(connection, self.find())
+
+    async def locate_async(self, connection: Any) -> Place | None:
+        """``locate`` for an event loop."""
+        return _led(connection, await self.find_async())
+
+    def forget(self) -> None:
+        """A connection failed: do not trust what was known about the place of the server."""
+
+    def advice(self, error: Exception) -> str:
+        """What to do about an error for which ``is_misplaced`` holds; empty if nothing."""
+        if isinstance(error, AskError):
+            return ": it belongs to a Redis Cluster, which has a channel layer of its own"
+        if isinstance(error, ReadOnlyError):
+            return ": it is a replica; name its master, or use the channel layer for Sentinel"
+        return ""
 
 
-def _nothing(connection: Any) -> None:
-    """For connections that are never opened."""
+def is_misplaced(error: Exception) -> bool:
+    """Whether an error reply says that this server is not the one to ask, or not now."""
+    text = str(error)
+    return isinstance(error, _ERRORS) or any(each in text for each in _TEXTS)
+
+
+def owner(name: str, count: int) -> int:
+    """Which of ``count`` shards owns a group, a process (with all its locals) or a ``?`` channel.
+
+    All processes must count the shards alike, in the same order.
+    """
+    return (zlib.crc32(non_local_name(name).encode()) % _RING) * count // _RING
 
 
 def nodes(hosts: Sequence[Host] | None, connection_kwargs: Mapping[str, Any] | None) -> list[Node]:
-    """The servers that ``hosts`` names, or the ``ValueError`` that says what is wrong with it."""
+    """The servers that ``hosts`` names, one for each shard, or ``ValueError``."""
+    checked = checked_hosts(hosts, [("localhost", 6379)])
+    found = [Node(host, connection_kwargs or {}) for host in checked]
+    for i, node in enumerate(found):
+        if any(_address(node) == _address(other) for other in found[:i]):
+            raise ValueError(f"hosts names {node.name} twice: each shard has a server of its own")
+    return found
+
+
+def checked_hosts(hosts: Any, default: list[Host]) -> list[Host]:
+    """``hosts`` as a list, ``default`` when it is None, or ``ValueError``."""
     if hosts is None:
-        hosts = [("localhost", 6379)]
+        return default
     if isinstance(hosts, (str, bytes)) or not isinstance(hosts, Sequence):
         raise ValueError(
             'hosts is a list: [("localhost", 6379)] or ["redis://localhost:6379/0"], '
             f"not a {type(hosts).__name__}"
         )
-    if len(hosts) != 1:
-        raise ValueError(f"hosts must name one Redis server in this version, not {len(hosts)}")
-    return [Node(_checked(host), connection_kwargs or {}) for host in hosts]
+    if not hosts:
+        raise ValueError("hosts names no server; leave it out for the one on this machine")
+    return [_checked(host) for host in hosts]
 
 
 def _checked(host: Any) -> Host:
@@ -83,6 +203,17 @@ def _checked(host: Any) -> Host:
     )
 
 
+def _address(node: Node) -> list[Any]:
+    defaults = {"host": "localhost", "port": 6379, "path": None, "db": 0}
+    return [node.options.get(key, default) for key, default in defaults.items()]
+
+
+def _led(connection: Any, place: Place | None) -> Place | None:
+    if place is not None:
+        connection.host, connection.port = place
+    return place
+
+
 def _public(host: Host) -> str:
     """The name of the server for logs and errors: without its user and password."""
     if not isinstance(host, str):
@@ -91,14 +222,27 @@ def _public(host: Host) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _parse(host: Host, module: Any) -> tuple[Any, dict[str, Any]]:
-    if not isinstance(host, str):
-        return module.Connection, {"host": host[0], "port": host[1]}
+def _parse(host: Host, module: Any, extra: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The class of the connections, and their options; ``extra`` wins over those of a URL."""
+    if isinstance(host, str):
+        kwargs = _parse_url(host, module)
+        connection_class = kwargs.pop("connection_class", module.Connection)
+        kwargs.update(extra)
+    else:
+        kwargs = {"host": host[0], "port": host[1], **extra}
+        is_tls = kwargs.pop("ssl", False)
+        connection_class = module.SSLConnection if is_tls else module.Connection
+    for name, reason in _NOT_OPTIONS.items():
+        if name in kwargs:
+            raise ValueError(f"{name} cannot be set: {reason}")
+    return connection_class, kwargs
+
+
+def _parse_url(url: str, module: Any) -> dict[str, Any]:
     try:
-        kwargs = dict(module.parse_url(host))
+        return dict(module.parse_url(url))
     except ValueError as error:
         problem = str(error)
         if "Port" in problem:  # what was taken for a port may be a part of the password
             problem = "the port is not one, or the password holds a character to be quoted"
         raise ValueError(f"hosts holds a URL that cannot be used: {problem}") from None
-    return kwargs.pop("connection_class", module.Connection), kwargs

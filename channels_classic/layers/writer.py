@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
 from channels_classic.layers.links import AsyncLink, good
+from channels_classic.layers.plan import Planner, Step
 from channels_classic.layers.ring import Node
 from channels_classic.layers.traffic import Envelope
-from channels_classic.layers.wire import DRAINED, Command, Keys, Planner, Step
+from channels_classic.layers.wire import DRAINED, Command, Keys
 
 logger = logging.getLogger("channels_classic.layers")
 
@@ -28,14 +29,23 @@ class _Order(NamedTuple):
     envelopes: Sequence[Envelope]
     commands: Sequence[Command]
     outcome: _Outcome
+    #: Whether error replies are replies like others.
+    errors: bool = False
 
 
 class Writer:
     """Gathers the sends of many tasks; while one round trip is under way the next one fills."""
 
-    def __init__(self, node: Node, planner: Planner) -> None:
+    def __init__(
+        self,
+        node: Node,
+        planner: Planner,
+        *,
+        forward: Callable[[Sequence[Envelope]], Any] | None = None,
+    ) -> None:
         self._node = node
         self._planner = planner
+        self._forward = forward
         self._keys: Keys = planner.keys
         self._link = AsyncLink(node)
         self._orders: list[_Order] = []
@@ -47,7 +57,7 @@ class Writer:
     async def deliver(
         self, envelopes: Sequence[Envelope], commands: Sequence[Command] = ()
     ) -> list[Envelope]:
-        """``deliver`` of the channel layer; ``commands`` are carried out before the sends.
+        """``deliver`` of the channel layer; ``commands`` are carried out after the sends.
 
         Raises ``LayerUnavailable``.
         """
@@ -56,7 +66,11 @@ class Writer:
 
     async def call(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to ``commands``, none of them an error, or ``LayerUnavailable``."""
-        _, replies = await self._order((), commands)
+        return good(self._node.name, await self.ask(commands))
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to ``commands``, errors among them, or ``LayerUnavailable``."""
+        _, replies = await self._order((), commands, errors=True)
         return replies
 
     def post(self, commands: Sequence[Command]) -> None:
@@ -69,10 +83,12 @@ class Writer:
         counts[local] = counts.get(local, 0) + count if count else 0
         self._start_soon()
 
-    def _order(self, envelopes: Sequence[Envelope], commands: Sequence[Command]) -> _Outcome:
+    def _order(
+        self, envelopes: Sequence[Envelope], commands: Sequence[Command], *, errors: bool = False
+    ) -> _Outcome:
         outcome: _Outcome = asyncio.get_running_loop().create_future()
         own = [Envelope._make(each) for each in envelopes]  # told apart by their ids, see _settle
-        self._orders.append(_Order(own, commands, outcome))
+        self._orders.append(_Order(own, commands, outcome, errors))
         self._start()
         return outcome
 
@@ -130,15 +146,14 @@ class Writer:
 
     async def _write(self, orders: list[_Order], drained: dict[str, dict[str, int]]) -> None:
         steps = self._planner.steps([e for order in orders for e in order.envelopes])
-        commands = [command for order in orders for command in order.commands]
-        commands += [step.command for step in steps]
-        first = len(commands) - len(steps)
+        commands = [step.command for step in steps]
+        commands += [command for order in orders for command in order.commands]
         commands += [self._drained_command(process, drained[process]) for process in drained]
         replies = await self._link.call(commands)
         problems: dict[int, Exception] = {}
-        for step, reply in zip(steps, replies[first : first + len(steps)], strict=True):
+        for step, reply in zip(steps, replies, strict=False):
             await self._settle(step, reply, problems)
-        answers = iter(replies)
+        answers = iter(replies[len(steps) :])
         for order in orders:
             self._report(order, [next(answers) for _ in order.commands], problems)
 
@@ -147,14 +162,20 @@ class Writer:
         if isinstance(reply, Exception):
             problems.update((id(envelope), reply) for envelope in step.envelopes)
             return
-        problems.update((id(envelope), ChannelFull()) for envelope in step.refused(reply))
-        if forwards := step.forwards(reply):
-            await self._link.call([each.command for each in self._planner.steps(forwards)])
+        if reply.__class__ is int and reply == len(step.envelopes):
+            return  # as nearly always
+        refused, more, *_ = self._planner.outcome(step, reply)
+        problems.update((id(envelope), ChannelFull()) for envelope in refused)
+        if more and self._forward is not None:
+            await asyncio.to_thread(self._forward, more)
+        elif more:
+            await self._link.call([each.command for each in self._planner.steps(more)])
 
     def _report(self, order: _Order, replies: list[Any], problems: dict[int, Exception]) -> None:
         refused = [e for e in order.envelopes if id(e) in problems] if problems else []
         try:
-            good(self._node.name, replies)
+            if not order.errors:
+                good(self._node.name, replies)
             good(
                 self._node.name,
                 [p for e in refused if not isinstance(p := problems[id(e)], ChannelFull)],

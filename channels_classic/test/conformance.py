@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any, ClassVar
 
-from channels_classic.layers.names import non_local_name
+from channels_classic.layers.traffic import Content, Delivery, lane_of
 from channels_classic.test.conformance_classic import ClassicChecks
 from channels_classic.test.conformance_ends import EndsChecks
+from channels_classic.test.conformance_lanes import LaneChecks
+from channels_classic.test.conformance_losses import LossChecks
+from channels_classic.test.conformance_promises import PromiseChecks
 from channels_classic.test.layer_case import Taken, by_name
 
 
-class ConformanceTestCase(ClassicChecks, EndsChecks):
+class ConformanceTestCase(ClassicChecks, EndsChecks, LaneChecks, LossChecks, PromiseChecks):
     """What people who send and receive may rely on, whatever layer they use.
 
     For unittest and pytest alike::
@@ -26,9 +30,11 @@ class ConformanceTestCase(ClassicChecks, EndsChecks):
 
     ``channel_layer`` and ``expiry_delay`` are required, else ``setUp`` raises ``ValueError``.
     Without ``capacity_limit`` the checks of capacity are left out, as are those of an extension
-    that the layer does not have. Three hooks are for those who can do more: ``wait`` for a clock
-    that can be moved, ``count_writes`` for what a send to a group costs, and ``put_garbage`` for
-    what happens to entries that are no messages.
+    that the layer does not have, of ``receipts`` and ``later`` when it says that it has none, and
+    of channels that never expire or drop their oldest message without ``forever`` and
+    ``dropping``, which say what the names of such channels begin with. Three hooks are for those
+    who can do more: ``wait`` for a clock that can be moved, ``count_writes`` for what a send to a
+    group costs, and ``put_garbage`` for what happens to entries that are no messages.
 
     Two checks differ from those of Channels 1 on purpose. The capacity of a channel with ``!`` is
     that of one connection, by its full name: one that is full does not make the others of its
@@ -132,7 +138,8 @@ class ConformanceTestCase(ClassicChecks, EndsChecks):
         self.assertEqual(by_name(self.take([process], count)), expected)
         self.assert_nothing([process])
         room = min(self.capacity_limit or 6, 6)
-        self.assertEqual(by_name(self.take([plain], room)), {plain: list(range(room))})
+        taken = [content["number"] for _, content in self.take([plain], room)]
+        self.assertEqual(self.arranged(plain, taken), list(range(room)))
 
     def test_members_get_everything_while_others_come_and_go(self) -> None:
         """Those who stay miss nothing; nobody gets anything twice or out of order."""
@@ -189,70 +196,129 @@ class ConformanceTestCase(ClassicChecks, EndsChecks):
         self.assertEqual(self.receive([process]), (process + "a", {"number": 1}))
         self.assert_nothing([process])
 
-    # B8: what is refused is counted -------------------------------------------------------
+    # B7: memberships live as long as the connection ----------------------------------------
 
-    def test_what_is_refused_is_counted(self) -> None:
-        """For the channel, or for the process of a connection, and over all."""
-        self.require("statistics")
-        limit = self.limit()
-        before = self.layer.global_statistics().get("channel_full_count", 0)
-        for name in (self.fresh("b8_test"), self.fresh("b8_test!") + "a"):
-            for _ in range(limit):
-                self.layer.send(name, {})
-            for _ in range(3):
-                self.assert_full(name)
-            self.layer.deliver([self.layer.prepare(name, {})] * 2)
-            counted = self.layer.channel_statistics(non_local_name(name))
-            self.assertEqual(counted["channel_full_count"], 5)
-            self.assertEqual(counted.get("messages_count", limit), limit)
-            self.assertEqual(counted.get("messages_pending", limit), limit)
-        after = self.layer.global_statistics()["channel_full_count"]
-        self.assertEqual(after - before, 10)
-
-    def test_what_a_full_member_of_a_group_misses_is_counted(self) -> None:
-        """It is no error for the sender, so the counter is all there is."""
-        self.require("statistics")
+    def test_the_members_of_a_group_are_counted(self) -> None:
+        """As those who come and go do, connections and plain channels alike."""
         self.require("groups")
-        limit = self.limit()
-        group, name = self.fresh("b8_group"), self.fresh("b8_member")
-        self.layer.group_add(group, name)
-        for _ in range(limit + 4):
-            self.layer.send_group(group, {})
-        self.assertEqual(self.layer.channel_statistics(name)["channel_full_count"], 4)
+        group, process = self.fresh("b7"), self.fresh("b7!")
+        members = [process + "a", process + "b", self.fresh("b7!") + "a", self.fresh("b7_test")]
+        self.assertEqual(self.layer.group_count(group), 0)
+        for member in [*members, *members]:
+            self.layer.group_add(group, member)
+        self.assertEqual(self.layer.group_count(group), 4)
+        for left, member in enumerate(reversed(members)):
+            self.layer.group_discard(group, member)
+            self.assertEqual(self.layer.group_count(group), 3 - left)
 
-    # B12: entries that are no messages ----------------------------------------------------
+    def test_a_connection_that_has_closed_joins_no_group(self) -> None:
+        """A consumer that is late with its join leaves no member behind."""
+        self.require("groups")
+        self.require_own("inbox")
+        group, process = self.fresh("b7_late"), self.fresh("b7_late!")
 
-    def test_entries_that_are_no_messages_are_passed_over(self) -> None:
-        """The next good message arrives, at every end of the bus."""
-        plain, process = self.fresh("b12_test"), self.fresh("b12_test!")
-        if not self.put_garbage(plain):
-            self.skipTest("nothing but messages can be put on the layer")
-        self.layer.send(plain, {"number": 1})
-        self.assertEqual(self.receive([plain]), (plain, {"number": 1}))
-        receiver = self.receiver(plain)
-        self.assertTrue(self.put_garbage(plain))
-        self.layer.send(plain, {"number": 2})
-        [delivery] = self.exchange_all(receiver, 1)
-        self.assertEqual(delivery.content, {"number": 2})
-        self.assertTrue(self.put_garbage(process + "a"))
-        self.layer.send(process + "a", {"number": 3})
-        self.assertEqual(self.receive([process]), (process + "a", {"number": 3}))
-        self.run_async(self._inbox_passes_over_garbage(process + "a"))
+        async def check() -> None:
+            inbox = self.layer.inbox(process, lambda local: local != "closed")
+            self.layer.group_add(group, process + "open")
+            self.layer.group_add(group, process + "closed")
+            self.layer.send_group(group, {"number": 1})
+            end = time.monotonic() + self.patience
+            while list(self.layer.group_channels(group)) != [process + "open"]:
+                self.assertLess(time.monotonic(), end, "a closed connection is a member")
+                await asyncio.wait([asyncio.ensure_future(inbox.read())], timeout=0.05)
+            await inbox.close()
 
-    async def _inbox_passes_over_garbage(self, name: str) -> None:
-        inbox = self.layer.inbox(non_local_name(name))
-        self.put_garbage(name)
-        self.layer.send(name, {"number": 4})
-        taken = await self.read(inbox, 1)
-        self.assertIn((name, {"number": 4}), taken)
-        inbox.forget(name.partition("!")[2])
-        await inbox.close()
+        self.run_async(check())
+
+    # Workers that are known -----------------------------------------------------------------
+
+    def test_a_worker_is_known_while_it_beats(self) -> None:
+        """Until it takes its leave, or is not heard of for as long as it said."""
+        self.require_own("has_worker")
+        name, other = self.fresh("beat_test"), self.fresh("beat_test")
+        self.assertFalse(self._has_worker(name))
+        self.layer.beat("host/1", [name], ttl=60)
+        self.assertTrue(self._has_worker(name))
+        self.assertFalse(self._has_worker(other))
+        self.layer.withdraw("host/1", [name])
+        self.assertFalse(self._has_worker(name))
+        self.layer.beat("host/2", [name], ttl=0.2)
+        self.wait(0.2)
+        self.until(lambda: not self._has_worker(name), "a worker is believed to live")
+
+    def _has_worker(self, name: str) -> bool:
+        found: list[bool] = []
+
+        async def ask() -> None:
+            found.append(await self.layer.has_worker(name))
+
+        self.run_async(ask())
+        return found[0]
+
+    # B2, B4, B7: whoever dies leaves nothing behind -----------------------------------------
+
+    def test_what_a_dead_worker_had_in_hand_lapses(self) -> None:
+        """Once, to whoever beats; what a live worker has in hand does not."""
+        self._require_several_processes()
+        name, lane = self.fresh("b2_test"), lane_of(self.fresh("b2!") + "a", 1)
+        for number, worker in enumerate(("host/dead", "host/lives")):
+            send = self.layer.prepare(name, {"number": number}, lane=lane, attempts=1)
+            self.layer.beat(worker, [name], ttl=60 if number else 0.2)
+            self.layer.deliver([send])
+            self.take_delivery(self.receiver(name, worker=worker))
+        lapsed: list[Delivery] = []
+
+        def lapses() -> bool:
+            lapsed.extend(self.layer.beat("host/finds", [name], ttl=60).lapsed)
+            return bool(lapsed)
+
+        self.until(lapses, "what a dead worker had in hand does not lapse")
+        self.assertFalse(self.layer.beat("host/finds", [name], ttl=60).lapsed)
+        [delivery] = lapsed
+        self.assertEqual((delivery.content, delivery.lane), ({"number": 0}, lane))
+        self.assertEqual((delivery.channel, delivery.attempts), (name, 1))
+        self.layer.settle(lapsed, [])
+        self.assert_nothing([name])
+
+    def test_a_dead_server_leaves_its_wills_and_no_members(self) -> None:
+        """Its open sockets are ended in its place; those that it had ended itself are not."""
+        self._require_several_processes()
+        self.require("groups")
+        name, group, process = self.fresh("b7_test"), self.fresh("b7"), self.fresh("b7!")
+
+        async def check() -> None:
+            inbox = self.layer.inbox(process)
+            await inbox.beat(ttl=0.5)
+            for number, local in enumerate("ab"):
+                self.layer.group_add(group, process + local)
+                inbox.leave_will(local, self.layer.prepare(name, {"number": number}))
+            inbox.withdraw_will("b")
+            await inbox.beat(ttl=0.5)
+            text = "the wills of a dead server were not sent, or it still has members"
+            await asyncio.to_thread(self.until, is_over, text)
+            await inbox.close()
+
+        def is_over() -> bool:
+            self.layer.beat("host/finds", [name], ttl=60)
+            _, content = self.layer.receive([name])
+            sent.extend([content] if content else [])
+            return bool(sent) and not list(self.layer.group_channels(group))
+
+        sent: list[Content] = []
+        self.run_async(check())
+        self.assertEqual(sent, [{"number": 0}])
+        self.assert_nothing([name])
+
+    def _require_several_processes(self) -> None:
+        self.require_own("beat")
+        if getattr(self.layer, "local_only", False):
+            self.skipTest("the layer is for one process, which dies as a whole")
 
     # Blocking ---------------------------------------------------------------------------
 
     def test_a_blocking_receive_waits(self) -> None:
         """It gets what comes later, at once, and spends no time on the processor meanwhile."""
-        for name, source in self._plain_and_process("block_test"):
+        for name, source in self.plain_and_process("block_test"):
             report = self._receive_later(name, source)
             self.assertEqual(report["received"], (name, {"value": "late"}))
             self.assertLess(report["after"], 1.0, "the message was sent long before it arrived")
@@ -281,7 +347,7 @@ class ConformanceTestCase(ClassicChecks, EndsChecks):
 
     def test_a_blocking_receive_finds_what_is_there(self) -> None:
         """It does not wait for the next message."""
-        for name, source in self._plain_and_process("block_test"):
+        for name, source in self.plain_and_process("block_test"):
             self.layer.send(name, {"value": "here"})
             began = time.monotonic()
             found = self.layer.receive([self.fresh("block_test"), source], block=True)

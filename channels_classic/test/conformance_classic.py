@@ -80,18 +80,13 @@ class ClassicChecks(LayerTestCase):
     def test_messages_that_have_expired_take_no_room(self) -> None:
         """A channel full of expired messages is empty."""
         limit = self.limit()
-        for name, source in self._plain_and_process("expired_test"):
+        for name, source in self.plain_and_process("expired_test"):
             for _ in range(limit):
                 self.layer.send(name, {"value": "old"})
             self.wait(self.expiry_delay or 0)
             self.layer.send(name, {"value": "new"})
             self.assertEqual(self.receive([source]), (name, {"value": "new"}))
             self.assert_nothing([source])
-
-    def _plain_and_process(self, base: str) -> list[tuple[str, str]]:
-        """A channel of each kind, with the name by which it is received."""
-        plain, process = self.fresh(base), self.fresh(f"{base}!")
-        return [(plain, plain), (process + "a", process)]
 
     # Names and contents -----------------------------------------------------------------
 
@@ -321,7 +316,7 @@ class ClassicChecks(LayerTestCase):
     def test_flush(self) -> None:
         """After a flush there is no message."""
         self.require("flush")
-        for name, source in self._plain_and_process("fl_test"):
+        for name, source in self.plain_and_process("fl_test"):
             self.layer.send(name, {"value": "blue"})
             self.layer.flush()
             self.assert_nothing([source])
@@ -333,7 +328,7 @@ class ClassicChecks(LayerTestCase):
         self.require("flush")
         self.require("groups")
         group = self.fresh("fl_group")
-        for name, source in self._plain_and_process("fl_test"):
+        for name, source in self.plain_and_process("fl_test"):
             self.layer.group_add(group, name)
             self.layer.send_group(group, {"value": "blue"})
             self.layer.flush()

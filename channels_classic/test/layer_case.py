@@ -12,9 +12,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import Inbox, Receiver
 from channels_classic.layers.names import non_local_name, random_letters
-from channels_classic.layers.traffic import Content
+from channels_classic.layers.traffic import Content, Delivery
 
 Taken = list[tuple[str, Content]]
 
@@ -31,6 +32,13 @@ class LayerTestCase(unittest.TestCase):
     expiry_delay: float | None = None
     #: The capacity of every channel; the checks of capacity are left out without it.
     capacity_limit: int | None = None
+    #: What the names of channels begin with whose messages never expire (an expiry of None); and
+    #: of those that drop their oldest message for a new one. Their checks are left out without.
+    forever: str | None = None
+    dropping: str | None = None
+    #: Whether a channel that workers read hands out its messages in the order of the sends; with
+    #: several stores, which take turns, it does not.
+    in_order: bool = True
     #: How often a receive may come back empty from a channel that is not.
     receive_tries: int = 1
     #: How long a check waits, in seconds, before it says that something does not come.
@@ -88,16 +96,37 @@ class LayerTestCase(unittest.TestCase):
         if getattr(type(self.layer), method) is getattr(BaseChannelLayer, method):
             self.skipTest(f"the layer has no {method}() of its own")
 
+    def require_trait(self, name: str) -> None:
+        """Leave the check out unless the layer has ``receipts``, or ``later``."""
+        if not getattr(self.layer, name):
+            self.skipTest(f"the layer has no {name}")
+
+    def named(self, attribute: str) -> str:
+        """A fresh name of the kind ``attribute``; leaves the check out when none is set."""
+        prefix = getattr(self, attribute)
+        if prefix is None:
+            self.skipTest(f"no {attribute} is set")
+        return self.fresh(f"{prefix}.test")
+
     def limit(self) -> int:
         """The capacity; leaves the check out when it is not known."""
         if self.capacity_limit is None:
             self.skipTest("no capacity_limit is set")
         return self.capacity_limit
 
+    def arranged(self, name: str, numbers: list[int]) -> list[int]:
+        """``numbers`` as they came from ``name``, sorted if that channel has no order."""
+        return numbers if self.in_order or "!" in name or "?" in name else sorted(numbers)
+
     def fresh(self, name: str) -> str:
         """A name that no other check has used; an ending with ``!`` or ``?`` stays at the end."""
         base = name.rstrip("!?")
         return f"{base}.{random_letters(6)}{name[len(base) :]}"
+
+    def plain_and_process(self, base: str) -> list[tuple[str, str]]:
+        """A channel of each kind, with the name by which it is received."""
+        plain, process = self.fresh(base), self.fresh(f"{base}!")
+        return [(plain, plain), (process + "a", process)]
 
     def receive(self, names: Sequence[str]) -> tuple[str | None, Content | None]:
         """``receive``, asked up to ``receive_tries`` times."""
@@ -144,6 +173,15 @@ class LayerTestCase(unittest.TestCase):
             self.assertLess(time.monotonic(), end, text)
             time.sleep(0.01)
 
+    def until_counted(self, name: str, counter: Counter, number: int) -> None:
+        """Wait until ``counter`` of the channel, or process, is ``number``."""
+
+        def counted() -> float:
+            return self.layer.channel_statistics(name).get(counter, 0)
+
+        self.until(lambda: counted() >= number, f"{name} has no {counter} of {number}")
+        self.assertEqual(counted(), number)
+
     def together(self, *jobs: Callable[[], None]) -> None:
         """Run every job on a thread of its own; an error in one of them is raised here."""
         threads = [_Job(job) for job in jobs]
@@ -172,9 +210,9 @@ class LayerTestCase(unittest.TestCase):
 
     # The two ends of the bus ------------------------------------------------------------
 
-    def receiver(self, *names: str) -> Receiver:
+    def receiver(self, *names: str, worker: str = "") -> Receiver:
         """A worker's end that is closed when the check is over."""
-        receiver = self.layer.receiver(names)
+        receiver = self.layer.receiver(names, worker=worker)
         self.addCleanup(receiver.close)
         return receiver
 
@@ -190,6 +228,17 @@ class LayerTestCase(unittest.TestCase):
             taken += done
         receiver.settle(done, [])
         return taken
+
+    def take_delivery(self, receiver: Receiver) -> Delivery:
+        """The next delivery, not yet acknowledged."""
+        found: list[Delivery] = []
+
+        def take() -> bool:
+            found.extend(receiver.exchange(done=[], sends=[], limit=1, timeout=0.2).deliveries)
+            return bool(found)
+
+        self.until(take, "a message has not come")
+        return found[0]
 
     async def read(self, inbox: Inbox, count: int) -> Taken:
         """The next ``count`` messages for connections of the process, with full names.

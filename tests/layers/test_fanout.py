@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from channels_classic.layers.codec import Codec
@@ -77,7 +75,7 @@ def test_nothing_is_kept_for_those_who_have_left(fanout):
     for number in range(100):
         local = b"%d" % number
         read(fanout, b"+" + local, b"chat", b"*chat", ONE, b"-" + local, b"chat")
-    fanout.take_joined()
+    fanout.take_joined(), fanout.take_emptied(1)
     assert vars(fanout) == vars(Fanout(codec))
 
 
@@ -91,12 +89,13 @@ def test_nothing_is_kept_for_those_who_have_left(fanout):
         (b"+\xff", b"chat"),
         (b"+a", b"\xff"),
         (b"-\xff", b"chat"),
+        (b"=a", b"many"),
+        (b"=\xff", b"1"),
     ],
 )
-def test_a_field_that_is_no_message_is_logged_and_the_next_one_read(fanout, fields, caplog):
-    with caplog.at_level(logging.ERROR):
-        assert read(fanout, *fields, b"!a", ONE) == [Arrival(("a",), {"n": 1})]
-    assert "Passed over a message in the inbox" in caplog.text
+def test_a_field_that_is_no_message_is_noted_and_the_next_one_read(fanout, fields):
+    assert read(fanout, *fields, b"!a", ONE) == [Arrival(("a",), {"n": 1})]
+    assert len(fanout.unreadable) == 1
     assert fanout.forget("a") == []
 
 
@@ -105,10 +104,27 @@ def test_a_message_to_a_group_of_nobody_is_not_even_decoded(fanout, caplog):
     assert caplog.text == ""
 
 
-def test_whose_message_could_not_be_read_is_told_once(fanout):
-    read(fanout, b"!a", b"no message", b"!b", ONE, b"!a", b"no message")
-    assert fanout.take_lost() == ["a", "a"]
-    assert fanout.take_lost() == []
+def test_whose_message_could_not_be_read_is_noted(fanout):
+    read(fanout, b"!a", b"no message", b"!b", ONE, b"?", b"", b"!a", b"no message")
+    assert [local for local, _ in fanout.unreadable] == ["a", "", "a"]
+
+
+def test_a_receipt_is_handed_on():
+    told = []
+    fanout = Fanout(codec, lambda *receipt: told.append(receipt))
+    assert read(fanout, b"=a", b"7", b"=b", b"12 lost") == []
+    assert told == [("a", 7, False), ("b", 12, True)]
+
+
+def test_a_group_without_members_here_is_named_once(fanout):
+    read(fanout, b"+a", b"one", b"+a", b"two", b"-a", b"one", b"~a", b"never")
+    assert fanout.take_emptied(9) == ["one"]
+    assert fanout.take_emptied(9) == []
+
+
+def test_a_group_that_has_members_again_is_not_named(fanout):
+    read(fanout, b"+a", b"one", b"-a", b"one", b"+b", b"one")
+    assert fanout.take_emptied(9) == []
 
 
 def test_an_odd_field_at_the_end_is_left_out(fanout):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
+import time
 import warnings
 
 import pytest
@@ -14,6 +16,9 @@ from channels_classic.layers import links
 from channels_classic.layers.links import AsyncLink, Link, Links, good
 from channels_classic.layers.ring import nodes
 from channels_classic.layers.wire import ALIVE
+from tests.acceptance.processes import wait_until
+from tests.layers.callers import OnLoop, OnThread
+from tests.redis_topologies import HOST, Server
 
 
 @pytest.fixture
@@ -133,6 +138,131 @@ def test_a_call_that_is_cancelled_leaves_no_reply_to_the_next(node):
         await link.close()
 
     asyncio.run(check())
+
+
+# A server that is not the right one, or not ready --------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A Redis of its own on a port."""
+    with Server(tmp_path, **{"enable-debug-command": "yes"}) as server:
+        yield server
+
+
+@pytest.fixture(params=[OnThread, OnLoop])
+def caller(request, server):
+    """A link to ``server``, of either kind."""
+    caller = request.param(nodes([server.place], None)[0])
+    yield caller
+    caller.close()
+
+
+def test_a_replica_refuses_and_nothing_is_in_doubt(server, caller):
+    caller.call(("SET", "key", 1))
+    server.ask("REPLICAOF", HOST, 1)
+    with pytest.raises(LayerUnavailable, match="it is a replica; name its master") as caught:
+        caller.call(("SET", "key", 2), ("SET", "key", 3))
+    assert not caught.value.in_doubt
+    server.ask("REPLICAOF", "NO", "ONE")
+    assert caller.call(("GET", "key"), ("SET", "key", 2)) == [b"1", b"OK"]
+
+
+def test_a_script_on_a_replica_is_refused_too(server, caller):
+    server.ask("REPLICAOF", HOST, 1)
+    with pytest.raises(LayerUnavailable, match="it is a replica") as caught:
+        caller.call(("EVAL", "return redis.call('SET', KEYS[1], 1)", 1, "key"))
+    assert not caught.value.in_doubt
+
+
+def test_a_master_that_lost_its_replicas_is_in_doubt_only_for_what_it_did(server, caller):
+    caller.call(("SET", "key", 1))
+    server.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+    with pytest.raises(LayerUnavailable, match="cannot do this .*NOREPLICAS") as caught:
+        caller.call(("SET", "key", 2))
+    assert not caught.value.in_doubt
+    with pytest.raises(LayerUnavailable, match="cannot do this .*NOREPLICAS") as caught:
+        caller.call(("GET", "key"), ("SET", "key", 2))
+    assert caught.value.in_doubt
+
+
+def test_a_server_that_loads_its_data_is_waited_for(server, caller):
+    for number in range(200):
+        caller.call(("SET", f"key-{number}", "x" * 1000))
+    server.ask("CONFIG", "SET", "loading-process-events-interval-bytes", 1024)
+    server.ask("CONFIG", "SET", "key-load-delay", 5_000)  # in microseconds
+    loading = threading.Thread(target=server.ask, args=("DEBUG", "RELOAD"))
+    loading.start()
+    wait_until(lambda: server.info("persistence")["loading"] == "1")
+    with pytest.raises(LayerUnavailable, match="loading") as caught:
+        caller.call(("GET", "key-1"))
+    assert not caught.value.in_doubt
+    loading.join()
+    assert caller.call(("STRLEN", "key-1")) == [1000]
+
+
+def test_who_waits_on_a_master_that_becomes_a_replica_is_told(server):
+    link = OnThread(nodes([server.place], None)[0])
+    link.call(("XGROUP", "CREATE", "stream", "g", "0", "MKSTREAM"))
+    read = ("XREADGROUP", "GROUP", "g", "c", "BLOCK", 5000, "STREAMS", "stream", ">")
+    change = threading.Thread(target=when_blocked, args=(server, "REPLICAOF", HOST, 1))
+    change.start()
+    with pytest.raises(LayerUnavailable, match="UNBLOCKED force") as caught:
+        link.call(read)
+    assert not caught.value.in_doubt
+    change.join()
+    link.close()
+
+
+def test_who_is_unblocked_by_hand_is_where_he_should_be(server):
+    link = OnThread(nodes([server.place], None)[0])
+    [number] = link.call(("CLIENT", "ID"))
+    unblock = ("CLIENT", "UNBLOCK", number, "ERROR")
+    waking = threading.Thread(target=when_blocked, args=(server, *unblock))
+    waking.start()
+    [reply] = link.call(("BLPOP", "nothing", 5))
+    assert str(reply) == "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+    waking.join()
+    assert link.call(("CLIENT", "ID")) == [number]
+    link.close()
+
+
+def when_blocked(server: Server, *command: object) -> None:
+    """Carry out ``command`` as soon as a client waits."""
+    wait_until(lambda: server.info("clients")["blocked_clients"] == "1")
+    server.ask(*command)
+
+
+@pytest.mark.parametrize("kind", [OnThread, OnLoop])
+def test_a_server_that_does_not_greet_is_left_soon(kind):
+    """However long the replies may take: a master that hangs may have a successor."""
+    with socket.create_server((HOST, 0)) as silent:
+        host = silent.getsockname()
+        [node] = nodes([host], {"socket_connect_timeout": 0.2})
+        caller = kind(node, timeout=60)
+        began = time.monotonic()
+        with pytest.raises(LayerUnavailable, match="does not answer") as caught:
+            caller.call(("PING",))
+        assert time.monotonic() - began < 5
+        assert not caught.value.in_doubt
+        caller.close()
+
+
+def test_a_reply_may_take_longer_than_the_greeting(server):
+    [node] = nodes([server.place], {"socket_connect_timeout": 0.1})
+    link = Link(node, timeout=5)
+    assert link.call([("BLPOP", "nothing", 0.5)]) == [None]
+    link.close()
+
+
+@pytest.mark.parametrize("kind", [OnThread, OnLoop])
+def test_what_cannot_be_sent_is_an_error_of_the_caller(kind, server):
+    caller = kind(nodes([server.place], None)[0])
+    [number] = caller.call(("CLIENT", "ID"))
+    with pytest.raises(TypeError):
+        caller.call(("SET", "key", None))
+    assert caller.call(("CLIENT", "ID")) == [number]
+    caller.close()
 
 
 # Those that threads share -----------------------------------------------------------------

@@ -51,7 +51,8 @@ def test_a_discarded_channel_stays_in_its_other_groups(groups):
 
 
 def test_a_forgotten_channel_is_in_no_group(groups):
-    groups.forget(lambda name: name == "a")
+    groups.forget("a")
+    groups.forget("never there")
     assert (groups.of("g"), groups.of("h")) == (["b"], [])
 
 
@@ -62,3 +63,33 @@ def test_groups_without_members_are_not_kept(groups, clock):
     clock.now = 110
     groups.expire()
     assert len(groups) == 0
+
+
+def test_the_connections_of_a_process_are_together(groups):
+    for name in ("p!x", "q!x", "p!y"):
+        groups.add("g", name, until=float("inf"))
+    assert groups.by_process("g") == {"a": [""], "b": [""], "p!": ["x", "y"], "q!": ["x"]}
+    assert groups.by_process("unknown") == {}
+
+
+def test_members_are_counted_once_and_until_their_end(groups, clock):
+    groups.add("g", "p!x", until=float("inf"))
+    groups.add("g", "p!x", until=float("inf"))
+    assert (groups.count("g"), groups.count("unknown")) == (3, 0)
+    clock.now = 110
+    assert groups.count("g") == 2
+
+
+def test_the_next_end_is_found_after_one_has_come(groups, clock):
+    groups.add("g", "c", until=120)
+    clock.now = 110
+    assert groups.of("g") == ["b", "c"]
+    clock.now = 120
+    assert groups.of("g") == ["b"]
+
+
+def test_a_forgotten_process_has_no_members(groups):
+    for group, name in (("g", "p!x"), ("h", "p!y"), ("h", "q!x")):
+        groups.add(group, name, until=float("inf"))
+    groups.forget_process("p!")
+    assert (groups.of("g"), groups.of("h")) == (["a", "b"], ["a", "q!x"])

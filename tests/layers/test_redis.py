@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
+from channels_classic.layers.counters import Counter, no_counts
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
 from channels_classic.layers.traffic import Delivery
-from channels_classic.layers.wire import JOIN
 from channels_classic.test.conformance import ConformanceTestCase
 
 #: What is no message, wherever it is put.
@@ -24,6 +24,7 @@ GARBAGE = [b"", b"\xc1", b"\x93\x01", b"hello", b"\x2a", b"\xff" * 50, b"\x81\x0
 
 class TestConformance(ConformanceTestCase):
     capacity_limit = 5
+    forever, dropping = "forever", "dropping"
 
     @pytest.fixture(autouse=True)
     def _server(self, redis_server) -> None:
@@ -31,11 +32,17 @@ class TestConformance(ConformanceTestCase):
 
     def options(self) -> dict:
         waits = "expir" in self._testMethodName
-        has_garbage = "passed_over" in self._testMethodName  # it fills channels, as messages do
+        has_garbage = (
+            "no_messages" in self._testMethodName or "passed_over" in self._testMethodName
+        )  # it fills channels, as messages do
         return {
             "expiry": 0.4 if waits else 60,
             "group_expiry": 0.5,
             "capacity": 500 if has_garbage else 5,
+            "channel_expiry": {"forever.*": None},
+            "channel_overflow": {"dropping.*": "drop_oldest"},
+            "later_limit": 20,
+            "dead_limit": 5,
         }
 
     def setUp(self) -> None:
@@ -54,7 +61,7 @@ class TestConformance(ConformanceTestCase):
         return sum(each["calls"] for name, each in stats.items() if name != "cmdstat_info")
 
     def put_garbage(self, channel: str) -> bool:
-        keys, process = self.channel_layer.shard.keys, channel.partition("!")[0] + "!"
+        keys, process = self.channel_layer.shards[0].keys, channel.partition("!")[0] + "!"
         stream = keys.inbox(process) if "!" in channel else keys.channel(channel)
         fields = [b"m", b"t", b"other", b"", b"!a", b"*some.group", b"?", b"!\xff"]
         for field in fields:
@@ -104,7 +111,7 @@ def everything(layer: RedisChannelLayer) -> None:
     layer.group_add("chat", "p!a")
     layer.group_add("chat", "plain")
     layer.send_group("chat", {})
-    layer.announce("worker", ["plain"], ttl=10)
+    layer.beat("worker", ["plain"], ttl=10)
     receiver = layer.receiver(["plain", "idle"])
     receiver.settle(take(receiver, 1), [])
     receiver.give_back(take(receiver, 1))
@@ -123,7 +130,8 @@ def test_every_key_ends_by_itself_but_memberships_and_the_streams_of_workers(mak
         for key in client.scan_iter(f"{layer.prefix}*")
         if client.ttl(key) < 0
     }
-    assert forever == {"group:{chat}", "members:{p!}:chat", "joined:{p!}", "channel:{idle}"}
+    memberships = {"group:{chat}", "members:{p!}:chat", "joined:{p!}", "servers"}
+    assert forever == {*memberships, "channel:{idle}"}
 
 
 def test_a_flush_leaves_nothing(make_redis, client):
@@ -161,8 +169,7 @@ def test_an_inbox_that_is_closed_leaves_nothing(make_redis, client):
     assert keys_of(client, layer) == []
 
 
-def test_a_receiver_that_is_closed_leaves_its_streams_empty(make_redis, client):
-    """What it had taken and not acknowledged is gone, and takes no room."""
+def test_what_a_closed_receiver_had_in_hand_is_found_by_the_next_beat(make_redis, client):
     layer = make_redis(capacity=2)
     receiver, other = layer.receiver(["a", "b"]), layer.receiver(["a"])
     for _ in range(2):
@@ -170,10 +177,15 @@ def test_a_receiver_that_is_closed_leaves_its_streams_empty(make_redis, client):
     assert len(take(receiver)) == 2
     assert take(other) == []
     receiver.close()
+    lapsed = layer.beat("w", ["a", "b"], ttl=10).lapsed
+    assert [delivery.channel for delivery in lapsed] == ["a", "a"]
+    layer.lose(lapsed, Counter.LOST)
+    assert layer.beat("w", ["a", "b"], ttl=10).lapsed == []
     assert layer.channel_statistics("a")["messages_pending"] == 0
-    [group] = client.xinfo_groups(layer.shard.keys.channel("a"))
+    assert layer.channel_statistics("a")["lost_count"] == 2
+    [group] = client.xinfo_groups(layer.shards[0].keys.channel("a"))
     assert group["pending"] == 0
-    consumers = client.xinfo_consumers(layer.shard.keys.channel("a"), "workers")
+    consumers = client.xinfo_consumers(layer.shards[0].keys.channel("a"), "workers")
     assert receiver.name.encode() not in [each["name"] for each in consumers]
     for _ in range(2):
         layer.send("a", {})
@@ -190,7 +202,7 @@ def test_nothing_waits_for_connections_that_got_everything(make_redis, client):
         for arrival in await inbox.read():
             inbox.drained(arrival.locals[0])
         await layer.close_async()
-        assert client.exists(layer.shard.keys.waiting("p!")) == 0
+        assert client.exists(layer.shards[0].keys.waiting("p!")) == 0
         await inbox.close()
 
     run(layer, check)
@@ -205,7 +217,7 @@ def test_a_message_that_cannot_be_read_does_not_fill_its_connection(make_redis, 
         for _ in range(2):
             foreign.send("p!a", {})
         assert await inbox.read() == []
-        await layer.shard.writer().call([("PING",)])
+        await layer.shards[0].writer().call([("PING",)])
         for _ in range(2):
             layer.send("p!a", {})
         await inbox.close()
@@ -263,7 +275,7 @@ def test_a_connection_is_full_until_its_client_has_taken_what_was_read(make_redi
         assert len(await inbox.read()) == 2
         assert refused(layer, "p!a")
         inbox.drained("a")
-        await layer.shard.writer().call([("PING",)])
+        await layer.shards[0].writer().call([("PING",)])
         assert not refused(layer, "p!a")
         assert refused(layer, "p!a")
         await inbox.close()
@@ -299,7 +311,7 @@ def test_messages_that_a_server_reads_too_late_free_their_room(make_redis, caplo
         layer.send_group("chat", {"n": 2})
         await asyncio.sleep(0.25)
         assert await inbox.read() == []
-        await layer.shard.writer().call([("PING",)])
+        await layer.shards[0].writer().call([("PING",)])
         assert not refused(layer, "p!a")
         assert not refused(layer, "p!a")
         layer.send_group("chat", {"n": 3})
@@ -309,7 +321,7 @@ def test_messages_that_a_server_reads_too_late_free_their_room(make_redis, caplo
 
     run(layer, check)
     [record] = caplog.records
-    assert record.getMessage() == "3 message(s) expired before this server read them"
+    assert record.getMessage() == "p!: 3 expired (before it was read)"
 
 
 def test_a_server_that_does_not_read_misses_sends_to_groups_past_the_limit(make_redis):
@@ -323,8 +335,12 @@ def test_a_server_that_does_not_read_misses_sends_to_groups_past_the_limit(make_
 
 def test_a_group_may_have_more_members_than_a_script_has_room_for_at_once(make_redis):
     layer = make_redis()
-    layer.shard.call(
-        *(layer.shard.membership(JOIN, "chat", f"p!{number}") for number in range(9000))
+    shard = layer.shards[0]
+    shard.call(
+        *(
+            shard.join_command("chat", f"p!{number}", unheard_ms=60_000, is_here=True)
+            for number in range(9000)
+        )
     )
     layer.send_group("chat", {})
     assert len({layer.receive(["p!"])[0] for _ in range(9000)}) == 9000
@@ -338,10 +354,10 @@ def test_counters_of_a_channel_that_is_always_full_end_too(make_redis, client):
     layer = make_redis(capacity=1)
     for name in ("a", "p!a"):
         layer.send(name, {})
-        key = layer.shard.keys.stats(name.partition("!")[0] + "!" if "!" in name else name)
+        key = layer.shards[0].keys.stats(name.partition("!")[0] + "!" if "!" in name else name)
         client.delete(key)  # as after an hour
         assert refused(layer, name)
-        assert 0 < client.ttl(key) <= 3600
+        assert 0 < client.ttl(key) <= 86400
 
 
 def test_the_age_of_the_oldest_message_is_known(make_redis, until):
@@ -359,15 +375,13 @@ def test_statistics_are_the_same_for_every_process(make_redis):
     for name in ("a", "p!a"):
         for _ in range(5):
             layer.deliver([layer.prepare(name, {})])
-    assert other.global_statistics() == {"messages_count": 4, "channel_full_count": 6}
+    counts = {**no_counts(), "messages_count": 4, "channel_full_count": 6}
+    assert other.global_statistics() == counts
     for name in ("a", "p!a"):
         statistics = other.channel_statistics(name)
         assert statistics.pop("messages_max_age") >= 0
-        assert statistics == {
-            "messages_count": 2,
-            "channel_full_count": 3,
-            "messages_pending": 2,
-        }
+        counts = {**no_counts(), "messages_count": 2, "channel_full_count": 3}
+        assert statistics == {**counts, "messages_pending": 2}
 
 
 def test_a_worker_is_known_as_long_as_it_is_heard_of(make_redis, until):
@@ -380,8 +394,8 @@ def test_a_worker_is_known_as_long_as_it_is_heard_of(make_redis, until):
         return asyncio.run(ask())
 
     assert not has_worker()
-    layer.announce("w1", ["a", "b"], ttl=10)
-    layer.announce("w2", ["a"], ttl=0.2)
+    layer.beat("w1", ["a", "b"], ttl=10)
+    layer.beat("w2", ["a"], ttl=0.2)
     layer.withdraw("w1", ["a", "b"])
     assert has_worker()
     until(lambda: not has_worker())
@@ -443,7 +457,7 @@ def test_a_foreign_age_is_passed_over(make_redis, client, time_):
     layer = make_redis()
     receiver = layer.receiver(["a"])
     for _ in range(2):
-        client.xadd(layer.shard.keys.channel("a"), {"m": layer.encode({"n": 1}), "t": time_})
+        client.xadd(layer.shards[0].keys.channel("a"), {"m": layer.encode({"n": 1}), "t": time_})
     assert layer.receive(["a"]) == ("a", {"n": 1})
     assert [delivery.content for delivery in take(receiver)] == [{"n": 1}]
     receiver.close()
@@ -503,7 +517,7 @@ def test_what_is_given_back_after_a_flush_can_be_taken(make_redis, client):
     deliveries = take(receiver)
     layer.flush()
     receiver.give_back(deliveries)
-    assert client.ttl(layer.shard.keys.channel("a")) > 0
+    assert client.ttl(layer.shards[0].keys.channel("a")) > 0
     assert layer.receive(["a"]) == ("a", {"n": 1})
     assert [delivery.content for delivery in take(receiver)] == [{"n": 2}]
     receiver.close()
@@ -572,7 +586,7 @@ def test_an_inbox_reads_on_when_redis_comes_back(own_redis, make_redis):
 
 def test_a_key_of_another_kind_is_named_and_stops_nobody(make_redis, client):
     layer = make_redis()
-    client.set(layer.shard.keys.channel("broken"), "no stream")
+    client.set(layer.shards[0].keys.channel("broken"), "no stream")
     with pytest.raises(LayerUnavailable, match="refuses: WRONGTYPE|Operation against a key"):
         layer.send("broken", {})
     with pytest.raises(LayerUnavailable):
@@ -583,7 +597,7 @@ def test_a_key_of_another_kind_is_named_and_stops_nobody(make_redis, client):
 
 def test_a_send_that_redis_refuses_is_logged_by_the_worker_that_goes_on(make_redis, client, caplog):
     layer = make_redis()
-    client.set(layer.shard.keys.channel("broken"), "no stream")
+    client.set(layer.shards[0].keys.channel("broken"), "no stream")
     receiver = layer.receiver(["a"])
     layer.send("a", {"n": 1})
     sends = [layer.prepare("broken", {}), layer.prepare("fine", {})]
@@ -617,16 +631,24 @@ def test_a_message_with_a_wrong_key_is_logged_and_passed_over(make_redis, caplog
         for name in ("a", "b", "p!a"):
             layer.send(name, {"n": number})
         layer.send_group("chat", {"n": number})
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.WARNING):
         assert mine.receive(["a"]) == ("a", {"n": 2})
         receiver = mine.receiver(["b"])
-        assert [delivery.content for delivery in take(receiver)] == [{"n": 2}]
+        deliveries = take(receiver)
+        assert [delivery.content for delivery in deliveries] == [{"n": 2}]
+        receiver.settle(deliveries, [])
         receiver.close()
         assert [mine.receive(["p!"]) for _ in range(2)] == [("p!a", {"n": 2})] * 2
     assert mine.receive(["p!"]) == (None, None)
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 4
-    assert all("Passed over" in line and "its key is not one of" in line for line in lines)
+    assert [line.partition(" (")[0] for line in lines] == [
+        "a: 1 undecodable",
+        "b: 1 undecodable",
+        "p!: 1 undecodable",  # and one more, in the same 10 s
+    ]
+    assert all("its key is not one of" in line for line in lines)
+    counted = [mine.channel_statistics(name)["undecodable_count"] for name in ("a", "b", "p!")]
+    assert counted == [1, 1, 2]
     assert mine.channel_statistics("b")["messages_pending"] == 0
 
 
@@ -635,7 +657,7 @@ def test_nothing_on_redis_is_in_clear_but_names(make_redis, client):
     layer.group_add("chat", "p!a")
     for send, name in ((layer.send, "a"), (layer.send, "p!a"), (layer.send_group, "chat")):
         send(name, {"password": "hunter2"})
-    streams = [layer.shard.keys.channel("a"), layer.shard.keys.inbox("p!")]
+    streams = [layer.shards[0].keys.channel("a"), layer.shards[0].keys.inbox("p!")]
     stored = b"".join(
         value for key in streams for _, e in client.xrange(key) for value in e.values()
     )

@@ -5,58 +5,87 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from math import inf
 from typing import Any
 
 from channels_classic.exceptions import ChannelFull, InvalidContent
-from channels_classic.layers.memory import (
-    InMemoryChannelLayer,
-    _Entry,
-    _MemoryInbox,
-    _MemoryReceiver,
-)
+from channels_classic.layers import memory_store
+from channels_classic.layers.ends import always_open, no_receipts
+from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.layers.memory_ends import MemoryInbox, MemoryReceiver
+from channels_classic.layers.memory_store import Entry
 from channels_classic.layers.names import non_local_name
 from channels_classic.layers.traffic import Arrival, Delivery, Envelope
 
 
-class LosesEveryThird(InMemoryChannelLayer):
-    sent = 0
+class Parts(InMemoryChannelLayer):
+    """A layer whose parts a subclass may replace."""
 
-    def _put_one(self, name, payload):
-        self.sent += 1
-        return self.sent % 3 == 0 or super()._put_one(name, payload)
+    Store = memory_store.Store
+    Receiver = MemoryReceiver
+    Inbox = MemoryInbox
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.store = self.Store(self, self._codec, self._clock)
+
+    def receiver(self, channels, *, worker=""):
+        return self.Receiver(self, channels)
+
+    def inbox(self, process, is_open=always_open, on_receipt=no_receipts):
+        super().inbox(process, is_open, on_receipt)
+        return self.Inbox(self, process, on_receipt)
 
 
-class DeliversTwice(InMemoryChannelLayer):
-    def _put_one(self, name, payload):
-        return super()._put_one(name, payload) and super()._put_one(name, payload)
+# What is sent and received ----------------------------------------------------------------
 
 
-class TakesWithoutRemoving(InMemoryChannelLayer):
+class LosesEveryThird(Parts):
+    class Store(memory_store.Store):
+        sent = 0
+
+        def put_one(self, envelope):
+            self.sent += 1
+            return self.sent % 3 == 0 or super().put_one(envelope)
+
+
+class DeliversTwice(Parts):
+    class Store(memory_store.Store):
+        def put_one(self, envelope):
+            return super().put_one(envelope) and super().put_one(envelope)
+
+
+class TakesWithoutRemoving(Parts):
     """As a layer does that reads in one step and removes in the next."""
 
-    def _pop(self, name):
-        entry = super()._pop(name)
-        if entry and not entry.locals:
-            self._changed.release()
-            time.sleep(0.0001)
-            self._changed.acquire()
-            self.late = getattr(self, "late", 0) + 1
-            if self.late % 20 == 0:
-                self._channels.setdefault(name, deque()).appendleft(entry)
-        return entry
+    class Store(memory_store.Store):
+        late = 0
+
+        def take(self, name, receipts=None):
+            taken = super().take(name, receipts)
+            if taken and not taken.entry.locals:
+                lock = self.limits._changed
+                lock.release()
+                time.sleep(0.0001)
+                lock.acquire()
+                self.late += 1
+                if self.late % 20 == 0:
+                    self.put_back(name, taken.entry)
+            return taken
 
 
-class Reorders(InMemoryChannelLayer):
-    def _pop(self, name):
-        self._channels.get(name, deque()).reverse()
-        return super()._pop(name)
+class Reorders(Parts):
+    class Store(memory_store.Store):
+        def take(self, name, receipts=None):
+            self.channels.get(name, deque()).reverse()
+            return super().take(name, receipts)
 
 
 class StarvesQuietChannels(InMemoryChannelLayer):
     def _take_one(self, names):
         for name in names:
-            if entry := self._pop(name):
-                return name, entry.payload
+            if taken := self.store.take(name):
+                return name, taken.content
         return None
 
 
@@ -71,45 +100,49 @@ class DropsWhatIsOverCapacity(InMemoryChannelLayer):
         return []
 
 
-class SharesCapacityOfProcess(InMemoryChannelLayer):
+class SharesCapacityOfProcess(Parts):
     """As Channels 1 did."""
 
-    def _put_one(self, name, payload):
-        process = non_local_name(name)
-        if "!" in name and len(self._channels.get(process, ())) >= self.capacity:
-            return False
-        return super()._put_one(name, payload)
+    class Store(memory_store.Store):
+        def put_one(self, envelope):
+            process = non_local_name(envelope.name)
+            waiting = len(self.channels.get(process, ()))
+            if "!" in envelope.name and waiting >= self.limits.capacity:
+                return False
+            return super().put_one(envelope)
 
 
-class CountsExpiredMessages(InMemoryChannelLayer):
-    def _sweep(self):
-        pass
+class CountsExpiredMessages(Parts):
+    class Store(memory_store.Store):
+        def sweep(self, now):
+            pass
 
-    def _put_one(self, name, payload):
-        if "!" not in name and len(self._channels.get(name, ())) >= self.capacity:
-            return False
-        return super()._put_one(name, payload)
-
-
-class NeverExpires(InMemoryChannelLayer):
-    def _expire(self, name, entries):
-        pass
+        def put_one(self, envelope):
+            waiting = len(self.channels.get(envelope.name, ()))
+            if "!" not in envelope.name and waiting >= self.limits.capacity:
+                return False
+            return super().put_one(envelope)
 
 
-class RaisesWhenMemberIsFull(InMemoryChannelLayer):
-    def _put_group(self, envelope):
-        for member in self._groups.of(envelope.name):
-            if not self._put_one(member, envelope.payload):
-                raise ChannelFull
+class NeverExpires(Parts):
+    class Store(memory_store.Store):
+        def expire(self, name, entries):
+            pass
 
 
-class DoesNotCountRefusals(InMemoryChannelLayer):
-    def _put_one(self, name, payload):
-        counts = self._counts[non_local_name(name)]
-        before = counts["channel_full_count"]
-        accepted = super()._put_one(name, payload)
-        counts["channel_full_count"] = before
-        return accepted
+class AlwaysExpires(InMemoryChannelLayer):
+    """Knows nothing of channels that keep their messages for ever."""
+
+    def get_expiry(self, channel):
+        return self.expiry
+
+
+class RaisesWhenMemberIsFull(Parts):
+    class Store(memory_store.Store):
+        def put_group(self, envelope):
+            for member in self.groups.of(envelope.name):
+                if not self.put_one(envelope._replace(name=member)):
+                    raise ChannelFull
 
 
 class LeaksMutations(InMemoryChannelLayer):
@@ -157,7 +190,7 @@ class HidesWhereTheBadValueIs(InMemoryChannelLayer):
 
 
 class AcceptsAnyName(InMemoryChannelLayer):
-    def prepare(self, name, content, *, to_group=False):
+    def prepare(self, name, content, *, to_group=False, **more):
         return Envelope(str(name), self.encode(content), to_group)
 
 
@@ -173,20 +206,43 @@ class IgnoresDiscard(InMemoryChannelLayer):
         super().group_add(group, channel)
 
 
-class CountsMembersTwice(InMemoryChannelLayer):
+class CountsMembersTwice(Parts):
     """Whoever is added twice gets everything twice."""
 
-    def _put_group(self, envelope):
-        super()._put_group(envelope)
-        for member, times in getattr(self, "added", {}).get(envelope.name, {}).items():
-            for _ in range(times - 1):
-                self._put_one(member, envelope.payload)
+    class Store(memory_store.Store):
+        def put_group(self, envelope):
+            super().put_group(envelope)
+            for member, times in getattr(self, "added", {}).get(envelope.name, {}).items():
+                for _ in range(times - 1):
+                    self.put_one(envelope._replace(name=member))
 
     def group_add(self, group, channel):
         super().group_add(group, channel)
-        self.added = getattr(self, "added", {})
-        members = self.added.setdefault(group, {})
+        self.store.added = getattr(self.store, "added", {})
+        members = self.store.added.setdefault(group, {})
         members[channel] = members.get(channel, 0) + 1
+
+
+class CountsJoins(InMemoryChannelLayer):
+    """Says how many members a group has by its joins and leaves."""
+
+    joins = 0
+
+    def group_add(self, group, channel):
+        super().group_add(group, channel)
+        self.joins += 1
+
+    def group_discard(self, group, channel):
+        super().group_discard(group, channel)
+        self.joins -= 1
+
+    def group_count(self, group):
+        return self.joins
+
+
+class LetsTheClosedJoin(InMemoryChannelLayer):
+    def inbox(self, process, is_open=always_open, on_receipt=no_receipts):
+        return super().inbox(process, always_open, on_receipt)
 
 
 class ForgetsConnections(InMemoryChannelLayer):
@@ -194,59 +250,64 @@ class ForgetsConnections(InMemoryChannelLayer):
 
     def group_add(self, group, channel):
         super().group_add(group, channel)
-        self._groups.add(group, channel, until=self._clock() + self.group_expiry)
+        self.store.groups.discard(group, channel)
+        self.store.groups.add(group, channel, until=self._clock() + self.group_expiry)
 
 
 class RemembersPlainMembers(InMemoryChannelLayer):
     def group_add(self, group, channel):
         super().group_add(group, channel)
-        self._groups.add(group, channel, until=float("inf"))
+        self.store.groups.discard(group, channel)
+        self.store.groups.add(group, channel, until=inf)
 
 
 class RenewsNoMembership(InMemoryChannelLayer):
     def group_add(self, group, channel):
-        if channel not in self._groups.of(group):
+        if channel not in self.store.groups.of(group):
             super().group_add(group, channel)
 
 
-class LooksUpMembersTooLate(InMemoryChannelLayer):
+class LooksUpMembersTooLate(Parts):
     """Finds out who is in a group when a message is received."""
 
-    def _put_group(self, envelope):
-        payload = envelope.payload
-        for process in {non_local_name(m) for m in self._groups.of(envelope.name) if "!" in m}:
-            entry = _Entry(self._clock() + self.expiry, payload, (f"*{envelope.name}",), False)
-            self._channels.setdefault(process, deque()).append(entry)
+    class Store(memory_store.Store):
+        def put_group(self, envelope):
+            for name in self.groups.by_process(envelope.name):
+                if "!" in name:
+                    group = (f"*{envelope.name}",)
+                    self.add(name, Entry(envelope.payload, 0, inf, group, direct=False))
 
-    def _pop(self, name):
-        entry = super()._pop(name)
-        if entry and entry.locals and entry.locals[0].startswith("*"):
-            members = self._groups.of(entry.locals[0][1:])
-            locals_ = tuple(m[len(name) :] for m in members if m.startswith(name))
-            return entry._replace(locals=locals_) if locals_ else None
-        return entry
-
-
-class WritesOncePerMember(InMemoryChannelLayer):
-    def _put_group(self, envelope):
-        for member in self._groups.of(envelope.name):
-            self._put_one(member, envelope.payload)
+        def take(self, name, receipts=None):
+            taken = super().take(name, receipts)
+            if taken and taken.entry.locals and taken.entry.locals[0].startswith("*"):
+                members = self.groups.by_process(taken.entry.locals[0][1:]).get(name)
+                entry = taken.entry._replace(locals=tuple(members or ()))
+                return taken._replace(entry=entry) if members else None
+            return taken
 
 
-class DropsGroupMessagesNowAndThen(InMemoryChannelLayer):
-    sends = 0
+class WritesOncePerMember(Parts):
+    class Store(memory_store.Store):
+        def put_group(self, envelope):
+            for member in self.groups.of(envelope.name):
+                self.put_one(envelope._replace(name=member))
 
-    def _put_group(self, envelope):
-        self.sends += 1
-        if self.sends % 10:
-            super()._put_group(envelope)
+
+class DropsGroupMessagesNowAndThen(Parts):
+    class Store(memory_store.Store):
+        sends = 0
+
+        def put_group(self, envelope):
+            self.sends += 1
+            if self.sends % 10:
+                super().put_group(envelope)
 
 
 class FlushesNoGroups(InMemoryChannelLayer):
     def flush(self):
-        groups = self._groups
+        groups = self.store.groups
         super().flush()
-        self._groups = groups
+        self.store.groups = groups
 
 
 class NeverBlocks(InMemoryChannelLayer):
@@ -289,48 +350,36 @@ class TakesForThoseWhoHaveGone(InMemoryChannelLayer):
 class TellsAllCallersOfRefusals(InMemoryChannelLayer):
     async def deliver_async(self, envelopes):
         await asyncio.sleep(0)
-        return list(envelopes) if super().deliver(envelopes) or len(self._counts) < 2 else []
+        return list(envelopes) if super().deliver(envelopes) or len(self.store.counts) < 2 else []
 
 
-class DropsWhatIsGivenBack(InMemoryChannelLayer):
-    class Receiver(_MemoryReceiver):
+class DropsWhatIsGivenBack(Parts):
+    class Receiver(MemoryReceiver):
         def give_back(self, deliveries):
             super().give_back(deliveries[1:])
 
-    def receiver(self, channels):
-        return self.Receiver(self, channels)
 
-
-class GivesBackAsNew(InMemoryChannelLayer):
-    class Receiver(_MemoryReceiver):
+class GivesBackAsNew(Parts):
+    class Receiver(MemoryReceiver):
         def give_back(self, deliveries):
             for delivery in deliveries:
                 self.layer.send(delivery.channel, delivery.content)
 
-    def receiver(self, channels):
-        return self.Receiver(self, channels)
 
-
-class LosesSendsOfExchanges(InMemoryChannelLayer):
-    class Receiver(_MemoryReceiver):
+class LosesSendsOfExchanges(Parts):
+    class Receiver(MemoryReceiver):
         def exchange(self, *, done, sends, limit, timeout):
             return super().exchange(done=done, sends=[], limit=limit, timeout=timeout)
 
-    def receiver(self, channels):
-        return self.Receiver(self, channels)
 
-
-class TakesTooMuch(InMemoryChannelLayer):
-    class Receiver(_MemoryReceiver):
+class TakesTooMuch(Parts):
+    class Receiver(MemoryReceiver):
         def exchange(self, *, done, sends, limit, timeout):
             return super().exchange(done=done, sends=sends, limit=limit + 1, timeout=timeout)
 
-    def receiver(self, channels):
-        return self.Receiver(self, channels)
 
-
-class NamesWrongChannels(InMemoryChannelLayer):
-    class Receiver(_MemoryReceiver):
+class NamesWrongChannels(Parts):
+    class Receiver(MemoryReceiver):
         def exchange(self, **options):
             exchange = super().exchange(**options)
             first = self.channels[0]
@@ -338,52 +387,34 @@ class NamesWrongChannels(InMemoryChannelLayer):
                 deliveries=[Delivery(first, d.content, d.token) for d in exchange.deliveries]
             )
 
-    def receiver(self, channels):
-        return self.Receiver(self, channels)
 
-
-class FreesNoRoom(InMemoryChannelLayer):
-    class Inbox(_MemoryInbox):
+class FreesNoRoom(Parts):
+    class Inbox(MemoryInbox):
         def drained(self, local):
             pass
 
-    def inbox(self, process, is_open=lambda local: True):
-        return self.Inbox(self, process)
 
-
-class KeepsClosedConnections(InMemoryChannelLayer):
-    class Inbox(_MemoryInbox):
+class KeepsClosedConnections(Parts):
+    class Inbox(MemoryInbox):
         def forget(self, local):
             pass
 
-    def inbox(self, process, is_open=lambda local: True):
-        return self.Inbox(self, process)
 
-
-class LeavesMembersBehind(InMemoryChannelLayer):
-    class Inbox(_MemoryInbox):
+class LeavesMembersBehind(Parts):
+    class Inbox(MemoryInbox):
         async def close(self):
             pass
 
-    def inbox(self, process, is_open=lambda local: True):
-        return self.Inbox(self, process)
 
-
-class ReadsInTheWrongOrder(InMemoryChannelLayer):
-    class Inbox(_MemoryInbox):
+class ReadsInTheWrongOrder(Parts):
+    class Inbox(MemoryInbox):
         async def read(self):
-            self.layer._channels.get(self.process, deque()).reverse()
+            self.layer.store.channels.get(self.process, deque()).reverse()
             return await super().read()
 
-    def inbox(self, process, is_open=lambda local: True):
-        return self.Inbox(self, process)
 
-
-class LosesCancelledReads(InMemoryChannelLayer):
-    class Inbox(_MemoryInbox):
+class LosesCancelledReads(Parts):
+    class Inbox(MemoryInbox):
         async def read(self):
             name, content = await asyncio.to_thread(self.layer.receive, [self.process], True)
             return [Arrival((name.partition("!")[2],), content)] if name else []
-
-    def inbox(self, process, is_open=lambda local: True):
-        return self.Inbox(self, process)

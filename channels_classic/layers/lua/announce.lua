@@ -1,9 +1,12 @@
--- announce(KEYS = {workers, ...}, ARGV = {worker, ttl ms, lives ms}); a ttl of 0 withdraws
+-- announce(KEYS = {workers, channel}, ARGV = {worker, ttl ms, lives ms})
 -- workers   sorted set: the workers that read a channel, by when in ms they must be heard of again
+-- channel   stays alive as long as somebody reads it; a life of 0 is for ever
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for _, workers in ipairs(KEYS) do
-  redis.call('ZADD', workers, now + ARGV[2], ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
-  redis.call('PEXPIRE', workers, ARGV[3])
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], 86400000)
+if tonumber(ARGV[3]) > 0 then
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
+else
+  redis.call('PERSIST', KEYS[2])
 end

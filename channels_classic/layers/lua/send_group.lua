@@ -1,8 +1,9 @@
--- send_group(KEYS = {group}, ARGV = {name, payload, inbox prefix, inbox limit, lives ms})
+-- send_group(KEYS = {group}, ARGV = {name, payload, inbox prefix, stats prefix, inbox limit, lives ms})
 --   -> the members that are plain channels, which the caller sends to one by one
--- group     sorted set: a process with members (ends in "!") scores +inf, a plain channel the
---           time in ms at which its membership ends
+-- group     sorted set: a process with members (ends in "!") has the time in microseconds of its
+--           last join, a plain channel the time in ms at which its membership ends
 -- An inbox whose process no longer reads is left alone once it holds "inbox limit" entries.
+-- For groups and inboxes on the same server; see also members and post.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -10,9 +11,13 @@ local plain = {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if string.sub(member, -1) == '!' then
     local inbox = ARGV[3] .. '{' .. member .. '}'
-    if redis.call('XLEN', inbox) < tonumber(ARGV[4]) then
+    if redis.call('XLEN', inbox) < tonumber(ARGV[5]) then
       redis.call('XADD', inbox, '*', '*' .. ARGV[1], ARGV[2])
-      redis.call('PEXPIRE', inbox, ARGV[5])
+      redis.call('PEXPIRE', inbox, ARGV[6])
+    else
+      local stats = ARGV[4] .. '{' .. member .. '}'
+      redis.pcall('HINCRBY', stats, 'missed_count', 1)
+      redis.call('EXPIRE', stats, 86400)
     end
   else
     plain[#plain + 1] = member

@@ -1,10 +1,11 @@
--- take_inbox(KEYS = {inbox, waiting, changed}, ARGV = {expiry ms, prefix of the keys of members})
+-- take_inbox(KEYS = {inbox, waiting, changed, stats}, ARGV = {expiry ms, prefix of the keys of members})
 --   -> {payload, local, ...} for each message of the oldest entry that has some for anybody and
 --   that has not expired, or nil; what is taken is removed and no longer waits
--- inbox, waiting   see reply
+-- inbox, waiting, stats   see reply
 -- changed          see join
 local time = redis.call('TIME')
-local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
+local expiry = tonumber(ARGV[1])
+local cutoff = time[1] * 1000 + math.floor(time[2] / 1000) - expiry
 
 -- The message to a group, for its members when it was sent: those of now, less the joins and
 -- leaves that are still to be read, undone from the last one back.
@@ -36,5 +37,8 @@ while true do
       taken[#taken + 1] = to_members(entry[2][i + 1], name)
     end
   end
-  if #taken > 0 and tonumber(string.match(entry[1], '^%d+')) > cutoff then return taken end
+  if #taken > 0 then
+    if expiry == 0 or tonumber(string.match(entry[1], '^%d+')) > cutoff then return taken end
+    redis.pcall('HINCRBY', KEYS[4], 'expired_count', #taken)
+  end
 end

@@ -1,0 +1,26 @@
+-- due(KEYS = {later, stream, waiting}, ARGV = {most, lives ms}) -> the ms until the next message is
+--   due, 0 when there are more than "most" due now, or -1 when none is delayed
+-- later     see later; what is due goes to the stream, in one step: it is never there twice.
+--           Redis's cmsgpack knows no bin type: the entries are packed without
+-- stream    see send; or the inbox of a process (see reply), with waiting
+if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, member in ipairs(due) do
+  redis.call('ZREM', KEYS[1], member)
+  local ok, entry = pcall(cmsgpack.unpack, member)
+  if ok and type(entry) == 'table' and #entry > 2 and #entry % 2 == 1 then
+    if not KEYS[3] and redis.call('EXISTS', KEYS[2]) == 0 then
+      redis.call('XGROUP', 'CREATE', KEYS[2], 'workers', '0', 'MKSTREAM')
+    end
+    redis.pcall('XADD', KEYS[2], '*', unpack(entry, 2))
+    if KEYS[3] then redis.call('HINCRBY', KEYS[3], string.sub(entry[2], 2), 1) end
+  end
+end
+if #due > 0 and tonumber(ARGV[2]) > 0 then
+  for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+end
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if #first == 0 then return -1 end
+return math.max(0, first[2] - now)
