@@ -124,7 +124,8 @@ class Beat:
         in_time = now - began < PROMPT and self._rhythm.is_steady(now)
         if in_time and now - self._recovered >= EVERY:
             self._recovered = now
-            self._lapsed += self._once(recover=True).lapsed
+            found = self._once(recover=True).lapsed
+            self._lapsed += [each for each in found if each not in self._lapsed]
         return pulse
 
     def _once(self, *, recover: bool) -> Pulse:

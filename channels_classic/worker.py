@@ -62,6 +62,8 @@ class Worker:
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
         self.in_job = False
+        #: Set once servers can know that there is this worker.
+        self.announced = threading.Event()
         self._stop = threading.Event()
         self._pace = Pace()
         self._watch = Watch()
@@ -112,6 +114,7 @@ class Worker:
     def _alive(self) -> Iterator[None]:
         """While the block runs the bus knows of this worker, and its consumers are looked after."""
         with Beat(self._layer, self.channels(), worker=self.name), self._watch:
+            self.announced.set()
             yield
             self.runner.close(last=self._layer.channel_layer.close_async)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class Lane:
         "_options",
         "_reply_channel",
         "_sending",
+        "_since",
         "_task",
         "_timer",
         "_waiter",
@@ -54,6 +56,7 @@ class Lane:
         #: The number of the message whose receipt is to come, and while its send is under way.
         self._in_flight = _NONE
         self._sending = _NONE
+        self._since = 0.0
         #: Number, message and size of each that waits; the bytes of all of them.
         self._waiting: deque[tuple[int, Envelope, int]] | None = None
         self._bytes = 0
@@ -94,6 +97,7 @@ class Lane:
 
     async def _put(self, number: int, envelope: Envelope, *, wait: float | None) -> None:
         self._in_flight = self._sending = number
+        self._since = time.monotonic()
         try:
             await self._bus.put(envelope, wait=wait)
         except asyncio.CancelledError:
@@ -137,6 +141,12 @@ class Lane:
         """The receipt of the message on the bus may never come: do not wait for long."""
         if self._in_flight != _NONE and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DOUBT, self._give_up)
+
+    def waits_for(self) -> tuple[str, float] | None:
+        """The channel of the message on the bus, and since when it is there; None without one."""
+        if self._in_flight in (_NONE, self._sending):
+            return None
+        return _channel(self._in_flight), self._since
 
     def _give_up(self) -> None:
         self._timer = None

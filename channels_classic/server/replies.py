@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from channels_classic.backoff import Backoff
@@ -23,6 +24,8 @@ logger = logging.getLogger("channels_classic.server")
 _PAUSE = 1.0
 #: The pause between two beats, and how long the process is believed to live after one, in seconds.
 BEAT, TTL = 1.0, 10.0
+#: How long after its expiry a message may still be taken, in seconds.
+LATE = 5.0
 
 
 class Connection(Protocol):
@@ -114,11 +117,26 @@ class ReplyListener:
                 if await self._inbox.beat(ttl=TTL):
                     for lane in self._lanes.values():
                         lane.doubt()
+                await self._doubt_old()
             except LayerUnavailable:
                 pass  # the reader says so
             except Exception:  # a mistake of ours or of a layer's must not end the process's life
                 logger.exception("Error while saying that this server lives")
             await asyncio.sleep(BEAT)
+
+    async def _doubt_old(self) -> None:
+        """A message that has expired with no worker there to say so will get no receipt."""
+        now = time.monotonic()
+        old: dict[str, list[Lane]] = {}
+        for lane in self._lanes.values():
+            waits = lane.waits_for()
+            expiry = self._layer.get_expiry(waits[0]) if waits else None
+            if waits and expiry and now - waits[1] > expiry + LATE:
+                old.setdefault(waits[0], []).append(lane)
+        for channel, lanes in old.items():
+            if not await self._layer.has_worker(channel):
+                for lane in lanes:
+                    lane.doubt()
 
     # Reading --------------------------------------------------------------------------
 

@@ -200,7 +200,8 @@ def test_options_that_make_no_sense_are_refused_with_the_reason(ran, arguments, 
             {"BACKEND": MEMORY, "CONFIG": {}},
             (
                 f"the layer 'default' ({MEMORY}) cannot be shared between processes: use {REDIS}, "
-                "or runserver, which has its own workers"
+                "channels_classic.layers.local.LocalChannelLayer on one machine, or runserver, "
+                "which has its own workers"
             ),
         ),
         ({"BACKEND": "no.such.Layer"}, "cannot import the BACKEND 'no.such.Layer'"),

@@ -9,6 +9,8 @@ import pytest
 from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.layers.names import random_letters
+from channels_classic.layers.redis import RedisChannelLayer
 from channels_classic.server import InterfaceServer
 from channels_classic.server import lane as lane_module
 from channels_classic.server import replies as replies_module
@@ -236,6 +238,32 @@ async def test_a_send_in_doubt_holds_the_lane_up_for_a_while_only(
     assert (await workers.take("websocket.receive"))["text"] == "b"
     assert layer.channel_statistics("websocket.receive")[Counter.LOST] == 1
     assert "A message of a WebSocket may be lost: cut off" in caplog.text
+
+
+async def test_what_expired_while_nobody_was_there_to_say_so_holds_nobody_up(
+    redis_server, monkeypatch
+):
+    """Redis has let go of the channel with all that was on it."""
+    monkeypatch.setattr(lane_module, "DOUBT", 0.01)
+    monkeypatch.setattr(replies_module, "BEAT", 0.01)
+    monkeypatch.setattr(replies_module, "LATE", 0.01)
+    layer = RedisChannelLayer(
+        hosts=[redis_server.url],
+        prefix=f"{random_letters(8)}:",
+        channel_expiry={"websocket.receive": 0.01},
+    )
+    workers = workers_on(layer)
+    socket = await opened(InterfaceServer(layer), workers)
+    layer.withdraw("worker", CHANNELS)
+    socket.say("a")
+    await until(lambda: waiting(layer))
+    layer.shards[0].call(("UNLINK", layer.shards[0].keys.channel("websocket.receive")))
+    socket.say("b")
+    await until(lambda: layer.channel_statistics("websocket.receive")[Counter.SENT] == 2)
+    assert layer.channel_statistics("websocket.receive")[Counter.LOST] == 1
+    socket.leave()
+    await socket.app.close()
+    layer.close()
 
 
 # The server stops ---------------------------------------------------------------------------------

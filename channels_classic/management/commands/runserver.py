@@ -31,6 +31,8 @@ from channels_classic.worker import WorkerGroup
 THREADS = 4
 #: How long they may take to finish when the server stops, in seconds.
 STOPPING = 5.0
+#: How often it is looked whether the workers are still starting, in seconds.
+POLL = 0.05
 
 
 class Command(DjangoCommand):
@@ -163,6 +165,8 @@ class Command(DjangoCommand):
         group.ready()
         self._working = threading.Thread(target=group.run, name="workers", daemon=True)
         self._working.start()
+        while self._working.is_alive() and not group.announced.wait(POLL):
+            pass  # else the first requests would be told that nobody works
         return group
 
     def _http_consumer(self, options: dict[str, Any]) -> ViewConsumer:

@@ -121,7 +121,8 @@ def check_alias(alias: str) -> None:
     if layer_class is not None and is_local_only(layer_class):
         raise CommandError(
             f"the layer {alias!r} ({name_that_thing(layer_class)}) cannot be shared between "
-            "processes: use channels_classic.layers.redis.RedisChannelLayer, or runserver, which "
+            "processes: use channels_classic.layers.redis.RedisChannelLayer, "
+            "channels_classic.layers.local.LocalChannelLayer on one machine, or runserver, which "
             "has its own workers"
         )
 
