@@ -14,7 +14,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 PYENV := $(shell command -v pyenv >/dev/null && echo $$(pyenv root)/versions/*/bin)
 space := $(subst ,, )
 
-.PHONY: help setup demo test acceptance check lint types floors matrix bench clean tests-need
+.PHONY: help setup demo test acceptance soak soak-hour check lint types floors matrix bench clean tests-need
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ test: $(VENV)/.dev tests-need  ## all tests; installs what they need
 
 acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
+
+soak: $(VENV)/.dev tests-need  ## the promises of the bus at their full sizes: long; prints figures
+	@SOAK=full $(BIN)/python -m pytest -s -m 'not soak' tests/acceptance/test_b[0-9][0-9]_*.py $(ARGS)
+
+soak-hour: $(VENV)/.dev tests-need  ## an hour of traffic (SOAK_SECONDS=3600): memory, counters
+	@$(BIN)/python -m pytest -s tests/acceptance/soak_hour.py $(ARGS)
 
 check: lint types floors test  ## format, lint, types, floors and tests: what CI runs
 

@@ -16,7 +16,7 @@ import channels_classic
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "channels_classic"
-PAGES = sorted([*ROOT.glob("*.rst"), *ROOT.glob("deploy/*.rst")])
+PAGES = sorted([*ROOT.glob("*.rst"), *ROOT.glob("deploy/*.rst"), *ROOT.glob("docs/*.rst")])
 NOT_SHIPPED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "build", "dist", "var", "media", "*.sqlite3*"
 )

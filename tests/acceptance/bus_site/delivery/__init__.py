@@ -1,0 +1,1 @@
+"""What becomes of single messages: delivery, order, recovery, fairness and memory."""
