@@ -303,7 +303,7 @@ def test_keys_of_another_type_hold_up_nobody_else(ground: Ground) -> None:
 
     asyncio.run(spoil_each())
     assert problems == {}
-    statistics = ground.site.layer.channel_statistics("groups.plain")
+    statistics = ground.site.layer.channel_statistics("websocket.connect")
     assert statistics["undecodable_count"] >= 1
     figures("B12", f"{len(KINDS)} kinds of keys with another type: the others go on")
 
