@@ -99,6 +99,7 @@ setup(
         # Releases before these let a body without a length pass DATA_UPLOAD_MAX_MEMORY_SIZE.
         "Django>=5.2.13,!=6.0,!=6.0.1,!=6.0.2,!=6.0.3,<7",
         "msgpack>=1.2",
+        "hiredis>=3.2",
         "redis[hiredis]>=8.0.1,<9",
         "supervisor>=4.3; sys_platform != 'win32'",
         *ENGINE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -27,7 +28,7 @@ class RedisServer:
 
     def start(self, *, port: int = 0) -> None:
         """Start it, on a TCP ``port`` of loopback too when given, and wait until it answers."""
-        program = shutil.which("redis-server")
+        program = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
         if program is None:
             pytest.fail("redis-server is missing: apt-get install redis-server, or make test")
         options = [
