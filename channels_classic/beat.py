@@ -76,6 +76,7 @@ class Beat:
         self._pause = INTERVAL
         self._recovered = 0.0
         self._lapsed: list[Delivery] = []
+        self._lost: list[Delivery] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
 
@@ -125,7 +126,7 @@ class Beat:
         if in_time and now - self._recovered >= EVERY:
             self._recovered = now
             found = self._once(recover=True).lapsed
-            self._lapsed += [each for each in found if each not in self._lapsed]
+            self._lapsed += [each for each in found if each not in (*self._lapsed, *self._lost)]
         return pulse
 
     def _once(self, *, recover: bool) -> Pulse:
@@ -146,7 +147,10 @@ class Beat:
                 raise
             except Exception:  # in a filter of its route, perhaps
                 logger.exception("Could not recover a message on %s", delivery.channel)
-                self._layer.lose([delivery], Counter.LOST)
+                self._lost.append(delivery)
+        if self._lost:
+            self._layer.lose(self._lost, Counter.LOST)
+            self._lost = []
 
     def _see_to(self, delivery: Delivery) -> None:
         """Run it again, give it up or lose it, as its consumer asks for."""
@@ -156,7 +160,7 @@ class Beat:
         elif what is Next.BURY:
             self._layer.bury(delivery, Reasons(f"killed its worker {MOST_CRASHES} times"))
         else:
-            self._layer.lose([delivery], Counter.LOST)
+            self._lost.append(delivery)
 
     def _policy(self, delivery: Delivery) -> Policy:
         message = Message(delivery.content, delivery.channel, self._wrapper)

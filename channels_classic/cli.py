@@ -58,7 +58,7 @@ def main() -> None:
 @click.option(
     "--websocket-timeout",
     type=float,
-    help="Seconds that a WebSocket lives; -1 for no limit.  [default: the layer's group_expiry]",
+    help="Seconds that a WebSocket lives; -1 for no limit.  [default: no limit]",
 )
 @click.option(
     "--websocket-connect-timeout",
@@ -131,7 +131,7 @@ def _collect_rarely() -> None:
     """A server holds many objects for long: looking through all of them often costs much time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 10, 10)
 
 
 def _application(path: str, options: dict[str, Any]) -> InterfaceServer:
@@ -147,9 +147,7 @@ def _application(path: str, options: dict[str, Any]) -> InterfaceServer:
         )
         if _is_given(name) or not is_server  # a server has options of its own
     }
-    lifetime = options["websocket_timeout"]
-    if lifetime or not is_server:
-        lifetime = lifetime or application.channel_layer.group_expiry
+    if lifetime := options["websocket_timeout"]:
         settings["websocket_timeout"] = None if lifetime < 0 else lifetime
     try:
         application.use(**settings)

@@ -62,8 +62,8 @@ class Worker:
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
         self.in_job = False
-        #: Set once servers can know that there is this worker.
-        self.announced = threading.Event()
+        #: Called once servers can know that there is this worker.
+        self.on_announced: Callable[[], None] = _nothing
         self._stop = threading.Event()
         self._pace = Pace()
         self._watch = Watch()
@@ -114,7 +114,7 @@ class Worker:
     def _alive(self) -> Iterator[None]:
         """While the block runs the bus knows of this worker, and its consumers are looked after."""
         with Beat(self._layer, self.channels(), worker=self.name), self._watch:
-            self.announced.set()
+            self.on_announced()
             yield
             self.runner.close(last=self._layer.channel_layer.close_async)
 
@@ -201,6 +201,10 @@ class WorkerGroup(Worker):
             self._loop()
             for thread in threads:
                 thread.join()
+
+
+def _nothing() -> None:
+    """For those who need not know."""
 
 
 def worker_name() -> str:

@@ -11,7 +11,7 @@ class Counter(enum.StrEnum):
     A process, whose name ends in ``!``, is counted for all of its connections together.
     """
 
-    #: Sends that were accepted.
+    #: Sends that were accepted; a message that is tried again is not sent again.
     SENT = "messages_count"
     #: Sends that a full channel refused. A sender that tries again is counted again.
     FULL = "channel_full_count"

@@ -10,7 +10,7 @@ from channels_classic.exceptions import ChannelFull, UndecodableMessage
 from channels_classic.layers.plan import PAYLOAD
 from channels_classic.layers.shard import Shard
 from channels_classic.layers.traffic import DeadLetter, Delivery, Envelope, Reasons
-from channels_classic.layers.wire import BURY
+from channels_classic.layers.wire import BURY, Command
 
 if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
@@ -21,8 +21,8 @@ _SLICE = 100
 _ERROR, _TRACEBACK = 1000, 20_000
 
 
-def bury(layer: RedisChannelLayer, delivery: Delivery, reasons: Reasons) -> None:
-    """Add the message to the dead letters."""
+def bury_command(layer: RedisChannelLayer, delivery: Delivery, reasons: Reasons) -> Command:
+    """The command that adds the message to the dead letters."""
     shard = delivery.token.shard
     keys = [shard.keys.dead, shard.keys.stats(delivery.channel)]
     fields = (
@@ -31,7 +31,7 @@ def bury(layer: RedisChannelLayer, delivery: Delivery, reasons: Reasons) -> None
         *("error", reasons.error[:_ERROR], "traceback", reasons.traceback[-_TRACEBACK:]),
         *("worker", reasons.worker),
     )
-    shard.call(BURY.command(keys, [layer.dead_limit, *fields]))
+    return BURY.command(keys, [layer.dead_limit, *fields])
 
 
 def letters(layer: RedisChannelLayer, channel: str | None) -> Iterator[DeadLetter]:

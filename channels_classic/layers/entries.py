@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 
 class Token(NamedTuple):
-    """Where a message is, since when it is on the bus, and why it cannot be read, if so."""
+    """Where a message is, since when it is on the bus, whose it is, and why it cannot be read."""
 
     entry_id: bytes
     arrived_ms: int
     shard: Shard
+    consumer: str = ""
     problem: str = ""
 
 
-def read_entry(shard: Shard, name: str, entry_id: bytes, fields: Sequence[bytes]) -> Delivery:
-    """The message of an entry; nobody knows what a foreign one holds."""
+def read_entry(
+    shard: Shard, name: str, entry_id: bytes, fields: Sequence[bytes], *, consumer: str = ""
+) -> Delivery:
+    """The message of an entry that ``consumer`` has; nobody knows what a foreign one holds."""
     values = dict(zip(fields[::2], fields[1::2], strict=False)) if fields else {}
     payload = values.get(PAYLOAD)
     content, problem = {}, ""
@@ -36,7 +39,7 @@ def read_entry(shard: Shard, name: str, entry_id: bytes, fields: Sequence[bytes]
     except UndecodableMessage as error:
         problem = str(error)
     since = _number(values.get(FIRST)) if FIRST in values else 0
-    token = Token(entry_id, since or _number(entry_id.partition(b"-")[0]), shard, problem)
+    token = Token(entry_id, since or _number(entry_id.partition(b"-")[0]), shard, consumer, problem)
     if len(values) == 1:  # as nearly always, without order
         return Delivery(name, content, token, payload=payload)
     return Delivery(

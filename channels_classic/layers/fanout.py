@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from channels_classic.exceptions import UndecodableMessage
@@ -76,6 +76,10 @@ class Fanout:
         """Up to ``most`` groups whose last member has left, each named once."""
         taken = [self._emptied.pop() for _ in range(min(most, len(self._emptied)))]
         return [group.decode("ascii") for group in taken if group not in self.groups]
+
+    def put_back_emptied(self, groups: Iterable[str]) -> None:
+        """They are to be taken once more."""
+        self._emptied.update(group.encode("ascii") for group in groups)
 
     def _leave(self, group: bytes, local: str) -> None:
         members = self.groups.get(group, {})

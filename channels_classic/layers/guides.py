@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from channels_classic.exceptions import LayerUnavailable
-from channels_classic.layers.ring import Host, Node, Place
+from channels_classic.layers.ring import Host, Interruptible, Node, Place
 from channels_classic.layers.wire import Command
 
 #: How long to wait for a guide to be reached and for each of its answers, in seconds.
 PATIENCE = 1.0
+#: How often, and for how long, it is looked again whether a server has moved, in seconds.
+LOOK, LOOK_FOR = 1.0, 10.0
 
 #: Makes a place out of the answer of a guide; ``LookupError`` when it does not know.
 Read = Callable[[Any, Node], Place]
@@ -90,7 +95,10 @@ class GuidedNode(Node):
         self._guides = guides
         self._question = question
         self._refresh = refresh
-        self._ask_again = 0.0  # by the monotonic clock
+        self._ask_again = self._look_until = 0.0  # by the monotonic clock
+        self._lock = threading.Lock()
+        self._looking: threading.Thread | None = None
+        self._links: weakref.WeakSet[Interruptible] = weakref.WeakSet()
 
     def read(self, answer: Any, guide: Node) -> Place:
         """The place in the answer of ``guide``; ``LookupError`` when it does not know."""
@@ -116,9 +124,34 @@ class GuidedNode(Node):
         except LookupError as error:
             raise self._lost(error) from None
 
+    def look_again(self) -> None:
+        self._look_until = time.monotonic() + LOOK_FOR
+        if self._looking is not None and self._looking.is_alive():
+            return
+        with self._lock:
+            if self._looking is None or not self._looking.is_alive():
+                self._looking = threading.Thread(target=self._look, name="look again", daemon=True)
+                self._looking.start()
+
+    def _look(self) -> None:
+        while time.monotonic() < self._look_until:
+            time.sleep(LOOK)
+            with suppress(LayerUnavailable):  # whoever uses it will say so
+                self.find()
+
+    def add_link(self, link: Interruptible) -> None:
+        with self._lock:
+            self._links.add(link)
+
     def _found(self, place: Place) -> Place:
         self._ask_again = time.monotonic() + self._refresh
+        has_moved = self.place not in (None, place)
         self.place = place
+        if has_moved:
+            with self._lock:
+                links = list(self._links)
+            for link in links:
+                link.interrupt()
         return place
 
     def _lost(self, error: LookupError) -> LayerUnavailable:

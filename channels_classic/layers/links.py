@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,6 +39,7 @@ class Link:
         self._timeout = timeout
         self._connection = node.connect(_load_scripts)
         self._place: Place | None = None
+        node.add_link(self)
 
     def call(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to ``commands``; an error reply stands in the list as an exception.
@@ -45,6 +47,7 @@ class Link:
         Raises ``LayerUnavailable``; when it is ``in_doubt``, it is not known what Redis has
         carried out. The next call looks anew for the server to ask.
         """
+        self._node.look_again()  # who hangs, or does not know of its successor, does not say so
         packed = pack(commands)
         in_doubt = False
         try:
@@ -86,6 +89,13 @@ class Link:
                 self._connection.disconnect()
         except (RedisError, OSError):
             self._connection.disconnect()
+
+    def interrupt(self) -> None:
+        """End the call that is under way where the server was before; for any thread."""
+        sock = self._connection._sock  # to close the connection is for the thread that uses it
+        if sock is not None and self._place != self._node.place:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; the next call opens it again."""
@@ -142,9 +152,12 @@ class AsyncLink:
         self._node = node
         self._connection = node.connect_async(_load_scripts_async)
         self._place: Place | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        node.add_link(self)
 
     async def call(self, commands: Sequence[Command], *, timeout: float = TIMEOUT) -> list[Any]:
         """``Link.call`` for an event loop; ``timeout`` is in seconds, for all the replies."""
+        self._node.look_again()
         packed = pack(commands)
         in_doubt = False
         try:
@@ -170,6 +183,7 @@ class AsyncLink:
     async def _open(self) -> None:
         connection = self._connection
         await connection.disconnect(nowait=True)
+        self._loop = asyncio.get_running_loop()
         place = await self._node.locate_async(connection)
         async with asyncio.timeout(2 * self._node.patience):  # the greeting included
             await connection.connect()
@@ -179,6 +193,17 @@ class AsyncLink:
         connection = self._connection
         await connection.send_packed_command([packed])
         return [await _reply_async(connection) for _ in range(count)]
+
+    def interrupt(self) -> None:
+        """End the call that is under way where the server was before; for any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._abort)
+
+    def _abort(self) -> None:
+        writer = self._connection._writer
+        if writer is not None and self._place != self._node.place:
+            writer.transport.abort()
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
@@ -228,7 +253,11 @@ def unavailable(node: Node, error: Exception, *, in_doubt: bool = False) -> Laye
     """What to tell people when Redis does not answer as it should."""
     reason = str(error) or type(error).__name__
     # redis-py's async connections make another error of it, with the same text
-    if isinstance(error, AuthenticationError) or "username-password pair" in reason:
+    if (
+        isinstance(error, AuthenticationError)
+        or "username-password pair" in reason
+        or "Authentication required" in reason
+    ):
         return LayerUnavailable(f"Redis at {node.name} refuses the user or password ({reason})")
     text = f"Redis at {node.name} does not answer ({reason.rstrip('.')})"
     return LayerUnavailable(text, in_doubt=in_doubt)

@@ -112,7 +112,8 @@ class Store:
             self.happened(name, Counter.FULL)
             return False
         self.later.add(name, self.clock() + envelope.delay, envelope)
-        self.count(name, Counter.SENT)
+        if is_new:
+            self.count(name, Counter.SENT)
         self.changed = True  # those who wait are to look when it is due
         return True
 
@@ -125,7 +126,8 @@ class Store:
         if not (envelope.attempts or self._has_room(name, envelope.name)):
             self.happened(name, Counter.FULL)
             return False
-        self.count(name, Counter.SENT)
+        if not envelope.attempts:
+            self.count(name, Counter.SENT)
         self.append(envelope)
         return True
 

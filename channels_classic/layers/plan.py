@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
@@ -59,6 +59,8 @@ class Outcome(NamedTuple):
     more: list[Envelope]
     expired: int = 0
     dropped: int = 0
+    #: The processes that did not get a message to a group.
+    missed: Sequence[str] = ()
 
 
 class Step:
@@ -91,7 +93,11 @@ class GroupStep(Step):
     """One send to a group: it passes over full members."""
 
     def outcome(self, reply: Any) -> Outcome:
-        return Outcome([], [Envelope(_text(name), self.envelopes[0].payload) for name in reply])
+        names = [_text(name) for name in reply]
+        plain = [name for name in names if not name.endswith("!")]
+        missed = [name for name in names if name.endswith("!")]
+        more = [Envelope(name, self.envelopes[0].payload) for name in plain]
+        return Outcome([], more, missed=missed)
 
 
 class Planner:
@@ -152,12 +158,14 @@ class Planner:
         """The outcome of a step that was carried out; what was lost by it is logged."""
         outcome = step.outcome(reply)
         name, note = non_local_name(step.envelopes[0].name), self._layer.note
-        if outcome.refused:
+        if outcome.refused and self.limits(name)[3] != "pass":
             note(name, Counter.FULL, len(outcome.refused), detail="add workers, or raise capacity")
         if outcome.expired:
             note(name, Counter.EXPIRED, outcome.expired)
         if outcome.dropped:
             note(name, Counter.DROPPED, outcome.dropped, detail="for newer ones")
+        for process in outcome.missed:
+            note(process, Counter.MISSED, detail="it does not read its inbox")
         return outcome
 
     def limits(self, name: str) -> tuple[Any, ...]:
@@ -192,7 +200,7 @@ class Planner:
             keys.append(self.keys.stats(name))
         args = list(self.limits(name))
         if batch[0].attempts:
-            args[0] = _UNLIMITED
+            args[0], args[3] = _UNLIMITED, "again"
         for envelope in batch:
             fields = fields_of(envelope)
             args.append(len(fields))
@@ -200,14 +208,15 @@ class Planner:
         return SEND.command(keys, args)
 
     def _later(self, name: str, batch: list[Envelope]) -> Command:
-        limit = _UNLIMITED if batch[0].attempts else self._layer.later_limit
-        args: list[Any] = [limit]
+        is_new = not batch[0].attempts
+        args: list[Any] = [self._layer.later_limit if is_new else _UNLIMITED]
         for envelope in batch:
             local = envelope.name[len(name) :]
             fields = ["!" + local, envelope.payload] if local else fields_of(envelope)
             entry = [os.urandom(8), *(_raw(field) for field in fields)]
             args += (int(envelope.delay * 1000), msgpack.packb(entry, use_bin_type=False))
-        return LATER.command([self.keys.later(name), self.keys.stats(name)], args)
+        stats = [self.keys.stats(name)] if is_new else []
+        return LATER.command([self.keys.later(name), *stats], args)
 
     def _reply(self, process: str, batch: list[Envelope]) -> Command:
         keys = (self.keys.inbox(process), self.keys.waiting(process), self.keys.stats(process))

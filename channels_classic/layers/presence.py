@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from redis.exceptions import ResponseError
@@ -15,42 +15,31 @@ from channels_classic.layers.shard import Shard
 
 logger = logging.getLogger("channels_classic.layers")
 
-#: How long a shard that does not answer is left alone, in seconds. Beats look more often, so that
-#: in a worker or server nobody else has to find out.
-AWAY = 4.0
+#: The pause between two tries to reach a shard that is away, in seconds.
+PAUSE = 0.2
 
 
 class Presence:
     """What all calls to the shards of one layer have found out. Thread-safe.
 
-    When a shard has been left alone for ``AWAY`` seconds, one caller may try it again.
+    A shard that does not answer is left alone, but for one thread that tries it until it does. The
+    only shard of a layer is never left alone.
     """
 
-    def __init__(
-        self, shards: Sequence[Shard], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, shards: Sequence[Shard]) -> None:
         self._shards = shards
-        self._clock = clock
         self._lock = threading.Lock()
-        self._away_until: dict[Shard, float] = {}
+        self._away: dict[Shard, threading.Thread] = {}
 
     def present(self) -> Sequence[Shard]:
         """The shards that have answered lately; all, when none has."""
-        if not self._away_until:  # as nearly always
+        if not self._away:  # as nearly always
             return self._shards
-        return [each for each in self._shards if each not in self._away_until] or self._shards
+        return [each for each in self._shards if each not in self._away] or self._shards
 
     def is_away(self, shard: Shard) -> bool:
-        """Whether ``shard`` is to be left alone; if not, the caller is going to try it."""
-        if shard not in self._away_until:  # as nearly always
-            return False
-        with self._lock:
-            now = self._clock()
-            if now < self._away_until.get(shard, 0):
-                return True
-            if shard in self._away_until:
-                self._away_until[shard] = now + AWAY
-            return False
+        """Whether ``shard`` is to be left alone."""
+        return shard in self._away
 
     @contextmanager
     def noted(self, shard: Shard) -> Iterator[None]:
@@ -61,21 +50,35 @@ class Presence:
             if not isinstance(error.__cause__, ResponseError):  # else it did answer
                 self._went(shard, error)
             raise
-        if shard in self._away_until:
-            self._came(shard)
 
     def _went(self, shard: Shard, error: LayerUnavailable) -> None:
+        if len(self._shards) == 1:
+            return
         with self._lock:
-            is_news = shard not in self._away_until
-            self._away_until[shard] = self._clock() + AWAY
-        if is_news:
-            logger.error("A shard is left alone until it answers: %s", error)
+            if shard in self._away:
+                return
+            thread = threading.Thread(
+                target=self._try, args=(shard,), name="try a shard", daemon=True
+            )
+            self._away[shard] = thread
+        logger.error("A shard is left alone until it answers: %s", error)
+        thread.start()
 
-    def _came(self, shard: Shard) -> None:
+    def _try(self, shard: Shard) -> None:
+        while self._away.get(shard) is threading.current_thread():
+            try:
+                shard.call(("PING",))
+            except LayerUnavailable:
+                time.sleep(PAUSE)
+            else:
+                with self._lock:
+                    self._away.pop(shard, None)
+                logger.info("The shard at %s answers again.", shard.node.name)
+
+    def close(self) -> None:
+        """Try no more: the next call finds out anew."""
         with self._lock:
-            was_away = self._away_until.pop(shard, None) is not None
-        if was_away:
-            logger.info("The shard at %s answers again.", shard.node.name)
+            self._away.clear()
 
 
 def left_alone(shard: Shard) -> LayerUnavailable:

@@ -7,7 +7,7 @@ import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels_classic.exceptions import UndecodableMessage
@@ -48,6 +48,7 @@ class Reception:
 
     def __init__(self, layer: RedisChannelLayer, shards: Sequence[Shard]) -> None:
         self._layer = layer
+        self._presence = layer.presence
         self._shards = shards
         self._links = {shard: Links(shard.node, 50, timeout=BLOCK + TIMEOUT) for shard in shards}
         self._split: defaultdict[str, deque[tuple[str, bytes]]] = defaultdict(deque)
@@ -70,23 +71,22 @@ class Reception:
         if ask.sends:
             return self._layer.deliver(ask.sends)
         if ask.shard is not None:
-            return ask.shard.call(*ask.commands)
+            with self._presence.noted(ask.shard):
+                return ask.shard.call(*ask.commands)
         waits = ask.waits or {}
         if len(waits) == 1:
             [(shard, command)] = waits.items()
-            return self._wait(shard, command)
-        pool = ThreadPoolExecutor(len(waits))  # nothing is taken by waiting: who is late, is idle
-        try:
-            done, _ = wait(
-                [pool.submit(self._wait, *each) for each in waits.items()],
-                return_when=FIRST_COMPLETED,
-            )
-            return [future.result() for future in done]
-        finally:
-            pool.shutdown(wait=False)
+            return good(shard.node.name, self._links[shard].call([command]))
+        with ThreadPoolExecutor(1) as pool:  # as there may be an event loop on this thread
+            return pool.submit(asyncio.run, self._wait_for_any(waits)).result()
 
-    def _wait(self, shard: Shard, command: Command) -> list[Any]:
-        return good(shard.node.name, self._links[shard].call([command]))
+    async def _wait_for_any(self, waits: dict[Shard, Command]) -> list[Any]:
+        links = {shard: AsyncLink(shard.node) for shard in waits}
+        try:
+            return await self._do_async(Ask(waits=waits), links)
+        finally:
+            for link in links.values():
+                await link.close()
 
     async def receive_async(self, names: Sequence[str]) -> Received:
         """``receive`` for an event loop, on connections of its own: to cancel it loses nothing."""
@@ -108,10 +108,9 @@ class Reception:
         if ask.sends:
             return await self._layer.deliver_async(ask.sends)
         if ask.shard is not None:
-            replies = await links[ask.shard].call(ask.commands)
-            return good(ask.shard.node.name, replies)
+            return await self._call(ask.shard, links[ask.shard], ask.commands)
         waits = [
-            asyncio.ensure_future(links[shard].call([command], timeout=BLOCK + TIMEOUT))
+            asyncio.ensure_future(self._call(shard, links[shard], [command], BLOCK + TIMEOUT))
             for shard, command in (ask.waits or {}).items()
         ]
         try:
@@ -121,6 +120,12 @@ class Reception:
             for each in waits:
                 each.cancel()
             await asyncio.wait(waits)
+
+    async def _call(
+        self, shard: Shard, link: AsyncLink, commands: Sequence[Command], timeout: float = TIMEOUT
+    ) -> list[Any]:
+        with self._presence.noted(shard):
+            return good(shard.node.name, await link.call(commands, timeout=timeout))
 
     # Deciding ---------------------------------------------------------------------------
 
@@ -145,7 +150,10 @@ class Reception:
 
     def _shards_of(self, name: str) -> Sequence[Shard]:
         """Plain channels are spread over all; the others have one reader, and one place."""
-        return [self._layer.shard_of(name)] if "!" in name or "?" in name else self._shards
+        if "!" in name or "?" in name:
+            return [self._layer.shard_of(name)]
+        present = [shard for shard in self._shards if not self._presence.is_away(shard)]
+        return present or self._shards
 
     def _wait_command(self, shard: Shard, next_ids: dict[str, Any], wait_ms: int) -> Command:
         keys = shard.keys
@@ -157,7 +165,8 @@ class Reception:
         self, shard: Shard, name: str
     ) -> Generator[Ask, list[Any], tuple[Received | None, Any, int]]:
         keys = [shard.keys.channel(name)]
-        due = DUE.command([shard.keys.later(name), *keys], [_DUE, shard.lives_ms(name)])
+        due_keys = [shard.keys.later(name), *keys, shard.keys.stats(name)]
+        due = DUE.command(due_keys, [_DUE, shard.lives_ms(name)])
         keys += [] if "?" in name else [shard.keys.stats(name)]
         take = TAKE.command(keys, [shard.expiry_ms(name)])
         while True:
@@ -179,7 +188,7 @@ class Reception:
         keys, split = shard.keys, self._split[process]
         inbox, waiting = keys.inbox(process), keys.waiting(process)
         lives = shard.planner.inbox_lives(process)
-        due = DUE.command([keys.later(process), inbox, waiting], [_DUE, lives])
+        due = DUE.command([keys.later(process), inbox, keys.stats(process), waiting], [_DUE, lives])
         take = TAKE_INBOX.command(
             [inbox, waiting, keys.changed(process), keys.stats(process)],
             [shard.expiry_ms(process), keys.members("", process)],

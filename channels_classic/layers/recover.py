@@ -68,7 +68,7 @@ def _announce(shard: Shard, worker: str, channel: str, ttl_ms: int) -> Command:
 
 
 def _due(shard: Shard, channel: str) -> Command:
-    keys = [shard.keys.later(channel), shard.keys.channel(channel)]
+    keys = [key(channel) for key in (shard.keys.later, shard.keys.channel, shard.keys.stats)]
     return DUE.command(keys, [_DUE, shard.lives_ms(channel)])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ from channels_classic.layers.names import (
     valid_receive_names,
     valid_worker_names,
 )
+from channels_classic.layers.presence import Presence
 from channels_classic.layers.reception import Reception
 from channels_classic.layers.recover import beat
 from channels_classic.layers.redis_inbox import RedisInbox
@@ -36,9 +36,10 @@ from channels_classic.layers.ring import Host, Node, nodes, owner
 from channels_classic.layers.sentinel import sentinel_nodes
 from channels_classic.layers.shard import Shard
 from channels_classic.layers.spread import Spread
+from channels_classic.layers.spread_beat import SpreadBeat
 from channels_classic.layers.spread_receiver import SpreadReceiver
 from channels_classic.layers.traffic import Content, DeadLetter, Delivery, Envelope, Pulse, Reasons
-from channels_classic.layers.wire import CLOSED, WITHDRAW
+from channels_classic.layers.wire import CLOSED, WITHDRAW, Command
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -50,6 +51,12 @@ class RedisChannelLayer(BaseChannelLayer):
     ``connection_kwargs`` for redis-py; ``max_connections`` at once for sends and group calls of
     this process; ``inbox_limit``, the entries that a server may lag behind before it misses sends
     to groups.
+
+    With several ``hosts`` every process needs all of them, in one order that never changes. Groups,
+    processes and single-reader channels each live on one. A plain channel takes all in turn: its
+    messages come in no order (those of a socket do, all the same), and each host has an equal share
+    of its capacity, but at least 1. ``later_limit`` and ``dead_limit`` hold on each host. When one
+    is away the others go on; what only that one can take is refused until it is back.
 
     Raises ``ValueError`` for an option it cannot use; nothing is connected until the first call.
     """
@@ -90,7 +97,10 @@ class RedisChannelLayer(BaseChannelLayer):
             )
             for number, node in enumerate(places)
         ]
+        #: Which of the shards answer.
+        self.presence = Presence(self.shards)
         self._spread = Spread(self, self.shards)
+        self._beats = SpreadBeat(self.shards, self.presence)
         self._alone = self.shards[0] if len(self.shards) == 1 else None
         self._reception = Reception(self, self.shards)
 
@@ -132,7 +142,7 @@ class RedisChannelLayer(BaseChannelLayer):
         names = valid_worker_names(channels)
         if self._alone is not None:
             return RedisReceiver(self, self._alone, names, worker)
-        return SpreadReceiver(self, self._spread, names, worker)
+        return SpreadReceiver(self, names, worker)
 
     def inbox(
         self, process: str, is_open: IsOpen = always_open, on_receipt: OnReceipt = no_receipts
@@ -145,8 +155,8 @@ class RedisChannelLayer(BaseChannelLayer):
         valid_group_name(group), valid_channel_name(channel)
         owner_shard = self.shard_of(group)
         if "!" not in channel:
-            ends = int((time.time() + self.group_expiry) * 1000)
-            owner_shard.call(("ZADD", owner_shard.keys.group(group), ends, channel))
+            lives_ms = int(self.group_expiry * 1000)
+            owner_shard.call(owner_shard.enrol_command(group, channel, lives_ms=lives_ms))
             return
         shard = self.shard_of(channel)
         is_here = shard is owner_shard
@@ -196,13 +206,13 @@ class RedisChannelLayer(BaseChannelLayer):
     def beat(
         self, worker: str, channels: Sequence[str], *, ttl: float, recover: bool = True
     ) -> Pulse:
-        def beat_one(shard: Shard) -> Pulse:
+        def beat_one(shard: Shard, recover: bool) -> Pulse:
             return beat(self, shard, worker, channels, ttl=ttl, recover=recover)
 
-        pulses = self._spread.each(beat_one)
-        due = [pulse.next_due for pulse in pulses if pulse.next_due is not None]
-        lapsed = [delivery for pulse in pulses for delivery in pulse.lapsed]
-        return Pulse(lapsed, min(due, default=None))
+        if self._alone is not None:
+            return beat_one(self._alone, recover)
+        self._spread.deliver([])  # receipts that could not be sent before
+        return self._beats.beat(worker, beat_one, ttl=ttl, recover=recover)
 
     def withdraw(self, worker: str, channels: Sequence[str]) -> None:
         def withdraw_one(shard: Shard) -> None:
@@ -212,24 +222,45 @@ class RedisChannelLayer(BaseChannelLayer):
         self._spread.each(withdraw_one)
 
     def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
-        refused = self.deliver([*sends, *receipts(done)])
-        self._acknowledge(done)
-        return refused
+        parts = by_shard(done)
+        if len(parts) != 1:  # each shard for itself, and the sends first
+            refused = self.deliver(sends) if sends else []
+            for shard, deliveries in parts:
+                self._settle(shard, deliveries, receipts(deliveries))
+            return refused
+        [(shard, deliveries)] = parts
+        return self._settle(shard, deliveries, [*sends, *receipts(deliveries)])
 
-    def _acknowledge(self, done: Sequence[Delivery]) -> None:
-        for shard, deliveries in by_shard(done):
-            shard.call(*acknowledgements(shard, deliveries))
+    def _settle(
+        self,
+        shard: Shard,
+        deliveries: Sequence[Delivery],
+        sends: Sequence[Envelope],
+        *commands: Command,
+    ) -> list[Envelope]:
+        """What can go to the shard of the messages goes with their acknowledgement."""
+        here = [each for each in sends if self._alone or self._may_go_to(shard, each)]
+        elsewhere = [each for each in sends if each not in here]
+        refused = self.deliver(elsewhere) if elsewhere else []
+        done = acknowledgements(shard, deliveries)
+        return refused + shard.settle(here, [*commands, *done])
+
+    def _may_go_to(self, shard: Shard, envelope: Envelope) -> bool:
+        """Plain channels are on all shards; groups need more than one."""
+        is_plain = "!" not in envelope.name and "?" not in envelope.name
+        return not envelope.to_group and (is_plain or self.shard_of(envelope.name) is shard)
 
     def lose(self, deliveries: Sequence[Delivery], counter: Counter) -> None:
-        self.deliver(receipts(deliveries, lost=True))
-        self._acknowledge(deliveries)
+        for shard, part in by_shard(deliveries):
+            self._settle(shard, part, receipts(part, lost=True))
         for channel, number in Tally(delivery.channel for delivery in deliveries).items():
             self.count(channel, counter, number)
             self.note(channel, counter, number, detail=deliveries[0].token.problem)
 
     def bury(self, delivery: Delivery, reasons: Reasons) -> None:
-        dead.bury(self, delivery, reasons)
-        self.settle([delivery], [])
+        shard = delivery.token.shard
+        command = dead.bury_command(self, delivery, reasons)
+        self._settle(shard, [delivery], receipts([delivery]), command)
         self.note(delivery.channel, Counter.DEAD, detail=reasons.error)
 
     def dead_letters(self, channel: str | None = None) -> Iterable[DeadLetter]:
@@ -270,6 +301,8 @@ class RedisChannelLayer(BaseChannelLayer):
     def close(self) -> None:
         for shard in self.shards:
             shard.close()
+        self._beats.close()
+        self.presence.close()
         self._reception.close()
 
     async def close_async(self) -> None:
@@ -282,9 +315,14 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
 
     ``hosts`` are the ``(name, port)`` of Sentinels; ``services`` the names of the masters, one for
     each shard, in an order that never changes. What the Sentinels say is good for
-    ``sentinel_refresh_interval`` seconds, or until a connection fails. ``sentinel_kwargs`` are for
+    ``sentinel_refresh_interval`` seconds, or until a connection fails; with 0 they are asked before
+    every connect, and once a second by each process that uses the bus. ``sentinel_kwargs`` are for
     the connections to the Sentinels, ``connection_kwargs`` for those to the masters. The other
     options are those of ``RedisChannelLayer``. Raises ``ValueError``.
+
+    A failover loses what the old master had not yet copied, and what it goes on taking if it is cut
+    off from the Sentinels alone: set ``min-replicas-to-write 1`` on masters and replicas, so that
+    it stops by itself after ``min-replicas-max-lag`` seconds.
     """
 
     def __init__(
@@ -314,8 +352,11 @@ class RedisClusterChannelLayer(RedisChannelLayer):
     """A Redis Cluster, over whose servers ``shards`` shards are spread.
 
     Every process needs the same number of ``shards``; three servers want three, or a multiple.
-    ``hosts`` are some of the servers, from which the others are learnt. The other options are
-    those of ``RedisChannelLayer``. Raises ``ValueError``.
+    ``hosts`` are some of the servers, from which the others are learnt. The other options, and what
+    it means to have several shards, are those of ``RedisChannelLayer``. Raises ``ValueError``.
+
+    Each shard is one slot: it moves as a whole, and so does its load. ``min-replicas-to-write 1``
+    is advised as under Sentinel.
     """
 
     def __init__(self, *, shards: int = 3, **options: Any) -> None:

@@ -7,6 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import GONE, Inbox, IsOpen, OnReceipt
 from channels_classic.layers.fanout import Fanout
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("channels_classic.layers")
 
-#: How long one read waits, in seconds, and how many entries it brings at most.
+#: How long one read waits, in seconds, and how many entries, or about how many bytes, it brings.
 WAIT = 5.0
 ENTRIES = 500
+BYTES = 8 * 1024**2
 #: How often Redis's clock is looked at, in seconds.
 REFRESH = 10.0
 
@@ -49,6 +52,7 @@ class RedisInbox(Inbox):
         self._is_open = is_open
         self._fanout = Fanout(shard.codec, on_receipt)
         self._registry = Registry(layer, shard, process, self._fanout)
+        self._count = 50
         self._clock_offset = 0.0
         self._refresh_at = 0.0
 
@@ -61,18 +65,27 @@ class RedisInbox(Inbox):
         commands += [
             ("XTRIM", self._key, "MINID", self._after()),
             (
-                *("XREAD", "COUNT", ENTRIES, "BLOCK", int(WAIT * 1000)),
+                *("XREAD", "COUNT", self._count, "BLOCK", int(WAIT * 1000)),
                 *("STREAMS", self._key, self._last),
             ),
         ]
         replies = await self._link.call(commands, timeout=WAIT + TIMEOUT)
-        if any(str(reply).startswith("WRONGTYPE") for reply in replies[-2:]):
+        if isinstance(replies[-1], ResponseError) and "WRONGTYPE" in str(replies[-1]):
             await self._remove_foreign()
             return []
         good(self._shard.node.name, replies)
         if len(replies) > 2:
             self._refreshed(replies[0])
-        return self._arrivals(replies[-1][0][1]) if replies[-1] else []
+        if not replies[-1]:
+            return []
+        entries = replies[-1][0][1]
+        self._adapt(entries)
+        return self._arrivals(entries)
+
+    def _adapt(self, entries: list[Any]) -> None:
+        """How many entries to read next: fewer large ones than small ones."""
+        size = sum(len(value) for _, fields in entries for value in fields or ())
+        self._count = min(ENTRIES, max(1, BYTES * len(entries) // max(1, size)))
 
     async def _remove_foreign(self) -> None:
         """The key of the inbox is ours alone: what else somebody put there must not stay."""
@@ -88,8 +101,8 @@ class RedisInbox(Inbox):
 
     def _after(self) -> str:
         """The id right after the last one read: everything before it has been dealt with."""
-        time_ms, _, number = self._last.partition(b"-")
-        return f"{time_ms.decode()}-{int(number) + 1}"
+        time_ms, number = _order(self._last)
+        return f"{time_ms}-{number + 1}"
 
     def _arrivals(self, entries: list[Any]) -> list[Arrival]:
         expiry_ms = self._shard.expiry_ms(self.process)
@@ -131,7 +144,17 @@ class RedisInbox(Inbox):
     # Connections ------------------------------------------------------------------------
 
     async def beat(self, *, ttl: float) -> bool:
-        return await self._registry.beat(ttl)
+        has_lost = await self._registry.beat(ttl)
+        if has_lost:
+            await self._find_start()
+        return has_lost
+
+    async def _find_start(self) -> None:
+        """A new inbox may have smaller ids, by the clock of another server: read all of it."""
+        [found] = await self._shard.ask_async([("XINFO", "STREAM", self._key)])
+        facts = dict(zip(found[::2], found[1::2], strict=False)) if found else {}
+        if _order(facts.get(b"last-generated-id", b"0-0")) < _order(self._last):
+            self._last = b"0-0"
 
     def leave_will(self, local: str, will: Envelope) -> None:
         self._registry.leave_will(local, will)
@@ -162,3 +185,9 @@ class RedisInbox(Inbox):
         """Take the process out of its groups and remove its inbox."""
         await self._link.close()
         await self._registry.close()
+
+
+def _order(entry_id: bytes) -> tuple[int, int]:
+    """What entries are sorted by."""
+    time_ms, _, number = entry_id.partition(b"-")
+    return int(time_ms), int(number)

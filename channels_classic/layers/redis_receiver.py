@@ -152,7 +152,7 @@ class RedisReceiver(Receiver):
                     if (name, entry_id) in self._held:
                         continue  # it did arrive, before the break
                     self._held.add((name, entry_id))
-                    delivery = read_entry(self._shard, name, entry_id, fields)
+                    delivery = read_entry(self._shard, name, entry_id, fields, consumer=self.name)
                     if expiry_ms and now_ms - delivery.token.arrived_ms > expiry_ms:
                         expired.append(delivery)
                     elif delivery.token.problem:
@@ -214,7 +214,8 @@ class RedisReceiver(Receiver):
         shard, args = self._shard, defaultdict[str, list[Any]](list)
         for delivery in deliveries:
             fields = [*fields_of(as_sent(delivery)), FIRST, delivery.token.arrived_ms]
-            args[delivery.channel] += (delivery.token.entry_id, len(fields), *fields)
+            token = delivery.token
+            args[delivery.channel] += (token.entry_id, token.consumer, len(fields), *fields)
         shard.call(
             *(
                 GIVE_BACK.command([shard.keys.channel(name)], [shard.lives_ms(name), *args[name]])

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from channels_classic.exceptions import LayerUnavailable
+from channels_classic.layers.elsewhere import Elsewhere, call_all
 from channels_classic.layers.fanout import Fanout
 from channels_classic.layers.shard import Shard
 from channels_classic.layers.traffic import Envelope
@@ -22,8 +24,6 @@ logger = logging.getLogger("channels_classic.layers")
 
 #: Groups that are looked at in one beat, and delayed messages that are moved, at most.
 _GROUPS, _DUE = 100, 1000
-#: Commands in one round trip when all is restored.
-_SLICE = 500
 
 _RUN_ID = re.compile(rb"run_id:(\w+)")
 
@@ -43,6 +43,7 @@ class Registry:
         self._fanout = fanout
         self._wills: dict[str, bytes] = {}
         self._run_id: bytes | None = None
+        self._elsewhere = Elsewhere(layer, shard, process, self._group_names)
 
     # The beat ---------------------------------------------------------------------------
 
@@ -56,6 +57,7 @@ class Registry:
             logger.warning("Redis at %s has lost data: restoring groups", self._shard.node.name)
             await self._restore()
         self._run_id = run_id  # now, so that a failed restoration is tried again
+        has_lost |= await self._elsewhere.beat()
         await self._leave_emptied_groups()
         return has_lost
 
@@ -66,7 +68,7 @@ class Registry:
         return [
             HEARTBEAT.command([keys.servers, keys.gone(process)], [process, int(ttl * 1000)]),
             ("INFO", "server"),
-            DUE.command([keys.later(process), inbox, waiting], [_DUE, lives]),
+            DUE.command([keys.later(process), inbox, keys.stats(process), waiting], [_DUE, lives]),
             ("PEXPIRE", inbox, lives),
             ("PEXPIRE", waiting, lives),
         ]
@@ -81,9 +83,12 @@ class Registry:
             commands.append(("SADD", keys.joined(process), name))
         for local, will in self._wills.items():
             commands.append(("HSET", keys.wills(process), local, will))
-        await _call(self._shard, commands)
-        for shard, groups in self._by_shard([g.decode("ascii") for g in self._fanout.groups]):
-            await _call(shard, [shard.enrol_command(group, process) for group in groups])
+        await call_all(self._shard, commands)
+        own = [g for g in self._group_names() if self._layer.shard_of(g) is self._shard]
+        await call_all(self._shard, [self._shard.enrol_command(g, process) for g in own])
+
+    def _group_names(self) -> list[str]:
+        return [group.decode("ascii") for group in self._fanout.groups]
 
     def _by_shard(self, groups: Sequence[str]) -> list[tuple[Shard, list[str]]]:
         by_shard: dict[int, tuple[Shard, list[str]]] = {}
@@ -93,30 +98,36 @@ class Registry:
         return list(by_shard.values())
 
     async def _leave_emptied_groups(self) -> None:
-        """Groups without members here are no longer to send to this process.
+        """Groups without members here are no longer to send to this process."""
+        for shard, groups in self._by_shard(self._fanout.take_emptied(_GROUPS)):
+            try:
+                with self._layer.presence.noted(shard):
+                    await self._leave(shard, groups)
+            except LayerUnavailable:
+                self._fanout.put_back_emptied(groups)  # for the next beat
+
+    async def _leave(self, shard: Shard, groups: list[str]) -> None:
+        """Leave groups of ``shard``, each if it has no members here.
 
         Somebody may be joining just now: then the score of the process changes, and it stays.
         """
         keys, process = self._shard.keys, self._process
-        for shard, groups in self._by_shard(self._fanout.take_emptied(_GROUPS)):
-            writer = shard.writer()
-            scores = await writer.call([("ZSCORE", shard.keys.group(g), process) for g in groups])
-            members = [keys.members(group, process) for group in groups]
-            counts = await self._shard.writer().call([("SCARD", key) for key in members])
-            empty = [
-                (group, score)
-                for group, score, count in zip(groups, scores, counts, strict=True)
-                if score is not None and not count
-            ]
-            await writer.call(
-                [RETIRE.command([shard.keys.group(g)], [process, score]) for g, score in empty]
-            )
-            await self._shard.writer().call(
-                [
-                    PART.command([keys.members(g, process), keys.joined(process)], [g])
-                    for g, _ in empty
-                ]
-            )
+        writer = shard.writer()
+        scores = await writer.call([("ZSCORE", shard.keys.group(g), process) for g in groups])
+        members = [keys.members(group, process) for group in groups]
+        counts = await self._shard.writer().call([("SCARD", key) for key in members])
+        empty = [
+            (group, score)
+            for group, score, count in zip(groups, scores, counts, strict=True)
+            if score is not None and not count
+        ]
+        await writer.call(
+            [RETIRE.command([shard.keys.group(g)], [process, score]) for g, score in empty]
+        )
+        parts = [[keys.members(g, process), keys.joined(process)] for g, _ in empty]
+        await self._shard.writer().call(
+            [PART.command(part, [g]) for part, (g, _) in zip(parts, empty, strict=True)]
+        )
 
     # Wills ------------------------------------------------------------------------------
 
@@ -137,15 +148,11 @@ class Registry:
 
     async def close(self) -> None:
         """Take the process off the bus; if there are wills left, for others to send them."""
+        await self._elsewhere.close()
         if self._wills:
-            await _call(self._shard, [("ZADD", self._shard.keys.servers, 1, self._process)])
+            await self._shard.writer().call([("ZADD", self._shard.keys.servers, 1, self._process)])
         else:
             await asyncio.to_thread(remove_process, self._layer, self._shard, self._process)
-
-
-async def _call(shard: Shard, commands: list[Command]) -> None:
-    for start in range(0, len(commands), _SLICE):
-        await shard.writer().call(commands[start : start + _SLICE])
 
 
 def remove_process(layer: RedisChannelLayer, shard: Shard, process: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import redis.asyncio.connection
@@ -52,6 +52,13 @@ class Place(NamedTuple):
 
     host: str
     port: int
+
+
+class Interruptible(Protocol):
+    """A connection whose calls can be ended from any thread."""
+
+    def interrupt(self) -> None:
+        """End the call that is under way, if there is one, with an error."""
 
 
 class Node:
@@ -120,14 +127,22 @@ class Node:
     def find(self) -> Place | None:
         """Where the server is now; ``None`` if its address says it.
 
-        Called before every connect, and again at any time to learn of a move early: links notice
-        it before their next use. Raises ``LayerUnavailable`` when nobody knows.
+        Called before every connect. Raises ``LayerUnavailable`` when nobody knows.
         """
         return None
 
     async def find_async(self) -> Place | None:
         """``find`` for an event loop."""
         return None
+
+    def look_again(self) -> None:
+        """Learn early, in the next seconds, that the server has moved; see ``add_link``.
+
+        Returns at once; called before every use.
+        """
+
+    def add_link(self, link: Interruptible) -> None:
+        """``link`` is to be interrupted when the server has moved: it may wait there for long."""
 
     def locate(self, connection: Any) -> Place | None:
         """Make ``connection``, not open, lead to where the server is now; that is the answer too.

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.links import Links, good
@@ -100,6 +101,15 @@ class Shard:
         replies = self.call(*(step.command for step in steps))
         return self.finish(zip(steps, replies, strict=True))
 
+    def settle(self, envelopes: Sequence[Envelope], commands: Sequence[Command]) -> list[Envelope]:
+        """Deliver, then carry out ``commands``, in one round trip; returns the refused sends.
+
+        Whoever dies has done both, or at worst the sends alone.
+        """
+        steps = self.planner.steps(envelopes)
+        replies = self.call(*(step.command for step in steps), *commands)
+        return self.finish(zip(steps, replies, strict=False))
+
     def finish(self, carried_out: Iterable[tuple[Step, Any]]) -> list[Envelope]:
         """The refused sends of steps with their replies; what follows from them is delivered."""
         refused: list[Envelope] = []
@@ -111,8 +121,15 @@ class Shard:
             refused += outcome.refused
             more += outcome.more
         if more:
-            self._forward(more)  # a group passes over its full members
+            self._follow_up(more)
         return refused
+
+    def _follow_up(self, more: Sequence[Envelope]) -> None:
+        """A group passes over its full members, so that nobody need know of the refused ones."""
+        try:
+            self._forward(more)
+        except LayerUnavailable as error:  # what it follows from was done: not to be done again
+            raise LayerUnavailable(str(error), in_doubt=True) from error
 
     def writer(self) -> Writer:
         """What this event loop writes with: the sends of one turn in one round trip."""
@@ -145,9 +162,10 @@ class Shard:
         lives = self.planner.inbox_lives(process)
         return JOIN.command(names, (group, process, channel[len(process) :], lives, unheard_ms))
 
-    def enrol_command(self, group: str, process: str) -> Command:
-        """The command that makes ``process`` one of those that a group is sent to."""
-        return ENROL.command([self.keys.group(group)], [process])
+    def enrol_command(self, group: str, name: str, *, lives_ms: int | None = None) -> Command:
+        """The command that makes a process, or a plain channel for a time, part of a group."""
+        args = [name] if lives_ms is None else [name, lives_ms]
+        return ENROL.command([self.keys.group(group)], args)
 
     def leave_command(self, group: str, channel: str) -> Command:
         """The command by which ``channel``, of a process, leaves ``group``."""

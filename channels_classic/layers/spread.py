@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import Counter as Tally
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.names import non_local_name
-from channels_classic.layers.presence import Presence, left_alone
+from channels_classic.layers.presence import left_alone
 from channels_classic.layers.ring import is_misplaced
 from channels_classic.layers.shard import Shard
 from channels_classic.layers.traffic import Envelope
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
 
 T = TypeVar("T")
+
+#: Receipts that are kept, at most, and the pause between two tries to send them, in seconds.
+_RECEIPTS, _PAUSE = 10_000, 0.5
+_ADVICE = "add workers, or raise capacity"
 
 
 class Job(NamedTuple):
@@ -44,6 +50,8 @@ class Fate:
         #: Names of those that may have gone, or not.
         self.in_doubt: Tally[str] = Tally()
         self.counts: Tally[tuple[str, Counter]] = Tally()
+        #: Receipts that did not go, or perhaps did: twice is no harm.
+        self.receipts: list[Envelope] = []
         self.was_served = False
         self.problem: LayerUnavailable | None = None
 
@@ -53,10 +61,13 @@ class Fate:
             self.was_served = True
             return list(result)
         self.problem = result
+        self.receipts += filter(_is_receipt, envelopes)
+        messages = [envelope for envelope in envelopes if not _is_receipt(envelope)]
         if not result.in_doubt:
-            return list(envelopes)
-        self.in_doubt.update(non_local_name(e.name) for e in envelopes if not _may_repeat(e))
-        return [envelope for envelope in envelopes if _may_repeat(envelope)]
+            return messages
+        again = [envelope for envelope in messages if envelope.attempts]  # better than never
+        self.in_doubt.update(non_local_name(e.name) for e in messages if not e.attempts)
+        return again
 
     def note(self, name: str, counter: Counter, number: int = 1) -> None:
         """Count what happened to sends to ``name``."""
@@ -64,7 +75,8 @@ class Fate:
 
     def error(self) -> LayerUnavailable | None:
         """What to raise: if nothing went for sure, and all of it shares one fate."""
-        if self.problem is None or self.was_served or (self.again and self.in_doubt):
+        is_one_fate = bool(self.again) != bool(self.in_doubt)
+        if self.problem is None or self.was_served or not is_one_fate:
             return None
         return LayerUnavailable(str(self.problem), in_doubt=bool(self.in_doubt))
 
@@ -75,13 +87,16 @@ class Spread:
     A plain channel goes to the next shard when one is full or does not answer. What is for a
     shard that is away is refused, so that senders try again, unless nothing of it went at all:
     then ``LayerUnavailable`` says so. Sends in doubt are counted here when others went well.
+    Receipts are kept until their shard is back: without them lanes would wait for ever.
     """
 
     def __init__(self, layer: RedisChannelLayer, shards: Sequence[Shard]) -> None:
         self._layer = layer
         self.shards = shards
-        self.presence = Presence(shards)
+        self.presence = layer.presence
         self._turns = itertools.cycle(range(len(shards)))
+        self._receipts: deque[Envelope] = deque(maxlen=_RECEIPTS)
+        self._receipts_at = 0.0
 
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """``deliver`` of the channel layer."""
@@ -140,6 +155,9 @@ class Spread:
                 yield from self._to_group(part[0], fate)
             else:
                 fate.again += yield from self._to_channels(part, fate)
+        self._receipts.extend(fate.receipts)
+        if self._receipts and time.monotonic() >= self._receipts_at:
+            yield from self._tell()
         if error := fate.error():
             raise error
         for name, number in fate.in_doubt.items():
@@ -148,38 +166,46 @@ class Spread:
             yield self._count(fate)
         return fate.again
 
+    def _tell(self) -> Generator[list[Job], list[Any], None]:
+        """Send the receipts that are left, now and then."""
+        self._receipts_at = time.monotonic() + _PAUSE
+        told = [self._receipts.popleft() for _ in range(len(self._receipts))]
+        fate, jobs = Fate(), self._by_shard(told, self.shards[0])
+        for job, result in zip(jobs, (yield jobs), strict=True):
+            fate.left(job.envelopes, result)
+        self._receipts.extend(fate.receipts)
+
     def _to_channels(self, envelopes: Sequence[Envelope], fate: Fate) -> Steps:
         """The sends that found no place; plain channels are tried on one shard after another."""
         turn = next(self._turns)  # one for all: sends to one channel keep their order
         first, *others = (*self.shards[turn:], *self.shards[:turn])
         jobs = self._by_shard(envelopes, first)
         results = yield jobs
-        left = [
-            envelope
-            for job, result in zip(jobs, results, strict=True)
-            for envelope in fate.left(job.envelopes, result)
-        ]
-        stuck = [envelope for envelope in left if not self._may_move(envelope)]
-        left = [envelope for envelope in left if self._may_move(envelope)]
+        stuck: list[Envelope] = []
+        left: list[Envelope] = []
+        for job, result in zip(jobs, results, strict=True):
+            is_away = isinstance(result, LayerUnavailable)
+            for envelope in fate.left(job.envelopes, result):
+                may_move = _is_plain(envelope) and (is_away or self._is_shared(envelope))
+                (left if may_move else stuck).append(envelope)
         for shard in others if left else ():
             [result] = yield [Job(shard, left)]
             results.append(result)
             if not (left := fate.left(left, result)):
                 break
         if not all(isinstance(each, LayerUnavailable) for each in results):
-            for envelope in left:
+            for envelope in filter(self._is_shared, left):
                 fate.note(envelope.name, Counter.FULL)
         return stuck + left
 
-    def _may_move(self, envelope: Envelope) -> bool:
-        is_plain = "!" not in envelope.name and "?" not in envelope.name
-        return is_plain and self._layer.get_overflow(envelope.name) == "refuse"
+    def _is_shared(self, envelope: Envelope) -> bool:
+        """Whether a full shard leaves it to the others, and leaves the counting to us."""
+        return not envelope.delay and self._layer.get_overflow(envelope.name) == "refuse"
 
     def _by_shard(self, envelopes: Sequence[Envelope], turn: Shard) -> list[Job]:
         found: dict[Shard, list[Envelope]] = {}
         for envelope in envelopes:
-            is_plain = "!" not in envelope.name and "?" not in envelope.name
-            shard = turn if is_plain else self._layer.shard_of(envelope.name)
+            shard = turn if _is_plain(envelope) else self._layer.shard_of(envelope.name)
             found.setdefault(shard, []).append(envelope)
         return [Job(shard, batch) for shard, batch in found.items()]
 
@@ -187,8 +213,8 @@ class Spread:
         """The counters of a channel are summed over the shards: any will do that answers."""
         shard, *_ = self.presence.present()
         for (name, counter), number in fate.counts.items():
-            if counter is not Counter.FULL:
-                self._layer.note(name, counter, number, detail=str(fate.problem or ""))
+            detail = _ADVICE if counter is Counter.FULL else str(fate.problem)
+            self._layer.note(name, counter, number, detail=detail)
         commands = [shard.count_command(*what, number) for what, number in fate.counts.items()]
         return [Job(shard, commands=commands)]
 
@@ -238,6 +264,10 @@ class Spread:
                 counter = Counter.IN_DOUBT if result.in_doubt else Counter.MISSED
                 for process in own:
                     fate.note(process, counter)
+                continue
+            for process, took in zip(own, result, strict=True):
+                if not took:  # which is counted there
+                    self._layer.note(process, Counter.MISSED, detail="it does not read its inbox")
         return True
 
     # Other calls ------------------------------------------------------------------------
@@ -290,12 +320,11 @@ def _post(shard: Shard, process: str, envelope: Envelope) -> Command:
     return POST.command(keys, [envelope.name, envelope.payload, *limits])
 
 
-def _may_repeat(envelope: Envelope) -> bool:
-    """For receipts, twice is nothing; for messages that are tried again, better than never."""
-    return bool(envelope.attempts) or is_receipt(envelope)
+def _is_plain(envelope: Envelope) -> bool:
+    return "!" not in envelope.name and "?" not in envelope.name
 
 
-def is_receipt(envelope: Envelope) -> bool:
+def _is_receipt(envelope: Envelope) -> bool:
     """Whether it tells a lane that its message has been dealt with."""
     return "!=" in envelope.name
 

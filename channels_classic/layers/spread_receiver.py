@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from channels_classic.exceptions import LayerUnavailable
@@ -15,7 +16,6 @@ from channels_classic.layers.entries import by_shard, receipts
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis_receiver import RedisReceiver
 from channels_classic.layers.shard import Shard
-from channels_classic.layers.spread import Spread, is_receipt
 from channels_classic.layers.traffic import Delivery, Envelope, Exchange
 
 if TYPE_CHECKING:
@@ -25,8 +25,38 @@ if TYPE_CHECKING:
 PROMPT = 0.2
 #: How often a read that is to end is told so, in seconds.
 _TELL = 0.005
-#: Receipts that are kept for shards that are away, at most.
-_RECEIPTS = 10_000
+
+
+class Owed:
+    """What was dealt with and is still to be acknowledged, each message once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._messages: dict[tuple[Shard, str, bytes], Delivery] = {}
+
+    def add(self, done: Sequence[Delivery]) -> None:
+        """Their lanes have been told."""
+        with self._lock:
+            for delivery in done:
+                key = delivery.token.shard, delivery.channel, delivery.token.entry_id
+                self._messages[key] = delivery._replace(lane="")
+
+    def take(self, shard: Shard) -> list[Delivery]:
+        """Those from ``shard``, for the caller to acknowledge."""
+        if not self._messages:
+            return []
+        with self._lock:
+            keys = [key for key in self._messages if key[0] is shard]
+            return [self._messages.pop(key) for key in keys]
+
+    @contextmanager
+    def kept(self, taken: Sequence[Delivery]) -> Iterator[None]:
+        """They are owed again if the block ends with an error."""
+        try:
+            yield
+        except BaseException:
+            self.add(taken)
+            raise
 
 
 class SpreadReceiver(Receiver):
@@ -35,27 +65,24 @@ class SpreadReceiver(Receiver):
     All shards are asked for what is there; when that is nothing, all are waited for, and the first
     that has something ends the other waits, so that no message is held by a thread that is busy
     with another. A shard that does not answer is left behind: what it brings too late is given
-    back. Once sends have gone, the rest is this object's to carry out: the acknowledgements, which
-    travel with the next read, and the receipts.
+    back. Sends that are for shards that are away come back as refused, so that the worker goes on.
+    Acknowledgements travel with the next read.
     """
 
     layer: RedisChannelLayer
 
-    def __init__(
-        self, layer: RedisChannelLayer, spread: Spread, channels: Sequence[str], worker: str = ""
-    ) -> None:
+    def __init__(self, layer: RedisChannelLayer, channels: Sequence[str], worker: str = "") -> None:
         super().__init__(layer, channels)
-        self._presence = spread.presence
+        self._presence = layer.presence
         self._name = worker or random_letters(12)
         self._has_worker = bool(worker)
         self._ends = {
-            shard: RedisReceiver(layer, shard, channels, self._name) for shard in spread.shards
+            shard: RedisReceiver(layer, shard, channels, self._name) for shard in layer.shards
         }
         self._pool = ThreadPoolExecutor(2 * len(self._ends), thread_name_prefix="shard")
         #: The read that each shard is busy with.
         self._reads: dict[Shard, Future[Exchange]] = {}
-        self._owed: dict[Shard, deque[Delivery]] = {shard: deque() for shard in self._ends}
-        self._receipts: deque[Envelope] = deque(maxlen=_RECEIPTS)
+        self._owed = Owed()
         self._turn = 0
 
     def exchange(
@@ -70,9 +97,9 @@ class SpreadReceiver(Receiver):
         try:
             deliveries = self._read(limit, timeout)
         except LayerUnavailable:
-            if done or sends:  # these have gone: to raise would send them once more
-                return Exchange([], refused)
-            raise
+            if len(refused) == len(sends):  # nothing has gone: it may all be asked for once more
+                raise
+            return Exchange([], refused)
         return Exchange(deliveries, refused)
 
     # Writing ----------------------------------------------------------------------------
@@ -80,53 +107,31 @@ class SpreadReceiver(Receiver):
     def settle(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
         refused = self._send(done, sends)
         for shard in self._free():
-            if self._owed[shard]:
-                with suppress(LayerUnavailable):  # it is tried again with the next read
-                    self._acknowledge(shard)
+            if owed := self._owed.take(shard):
+                with suppress(LayerUnavailable), self._owed.kept(owed), self._presence.noted(shard):
+                    self._ends[shard].acknowledge(owed)
         return refused
 
     def _send(self, done: Sequence[Delivery], sends: Sequence[Envelope]) -> list[Envelope]:
         """The sends, with the receipts behind them; then the acknowledgements are owed."""
-        told = [*self._take_receipts(), *receipts(done)]
+        everything = [*sends, *receipts(done)]
         refused: list[Envelope] = []
-        if sends or told:
-            try:
-                refused = self.layer.deliver([*sends, *told])
-            except LayerUnavailable:
-                if sends:
-                    self._receipts.extend(told[: len(told) - len(receipts(done))])
-                    raise
-                refused = told
-        self._receipts.extend(envelope for envelope in refused if is_receipt(envelope))
-        for shard, deliveries in by_shard(done):
-            self._owed[shard].extend(deliveries)
-        return [envelope for envelope in refused if not is_receipt(envelope)]
-
-    def _take_receipts(self) -> list[Envelope]:
-        return [self._receipts.popleft() for _ in range(len(self._receipts))]
-
-    def _acknowledge(self, shard: Shard) -> None:
-        owed = self._take_owed(shard)
         try:
-            with self._presence.noted(shard):
-                self._ends[shard].acknowledge(owed)
-        except LayerUnavailable:
-            self._owed[shard].extendleft(owed)
-            raise
-
-    def _take_owed(self, shard: Shard) -> list[Delivery]:
-        """Without their lanes, which have been told."""
-        owed = self._owed[shard]
-        return [owed.popleft()._replace(lane="") for _ in range(len(owed))]
+            refused = self.layer.deliver(everything) if everything else []
+        except LayerUnavailable as error:
+            if error.in_doubt:
+                raise
+            refused = list(sends)
+        self._owed.add(done)
+        return refused
 
     async def settle_async(self, done: Delivery, sends: Sequence[Envelope]) -> list[Envelope]:
         refused = await self.layer.deliver_async([*sends, *receipts([done])])
-        self._receipts.extend(envelope for envelope in refused if is_receipt(envelope))
         try:
             await self._ends[done.token.shard].acknowledge_async(done)
         except LayerUnavailable:
-            self._owed[done.token.shard].append(done)
-        return [envelope for envelope in refused if not is_receipt(envelope)]
+            self._owed.add([done])
+        return refused
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         for shard, own in by_shard(deliveries):
@@ -184,14 +189,10 @@ class SpreadReceiver(Receiver):
         return reads
 
     def _read_one(self, shard: Shard, limit: int, timeout: float) -> Exchange:
-        owed = self._take_owed(shard)
-        try:
-            with self._presence.noted(shard):
-                end = self._ends[shard]
-                return end.exchange(done=owed, sends=[], limit=limit, timeout=timeout)
-        except LayerUnavailable:
-            self._owed[shard].extendleft(owed)
-            raise
+        owed = self._owed.take(shard)
+        with self._owed.kept(owed), self._presence.noted(shard):
+            end = self._ends[shard]
+            return end.exchange(done=owed, sends=[], limit=limit, timeout=timeout)
 
     def _wait(self, limit: int, timeout: float) -> list[Delivery]:
         """The first messages to come, on any shard that answers."""

@@ -115,11 +115,18 @@ class Keys:
         """String: the process was found dead, and cleaned up after."""
         return f"{self.prefix}gone:{{{process}}}"
 
+    def heard(self, process: str) -> str:
+        """String: on a shard that is not the process's own, that it was here lately."""
+        return f"{self.prefix}heard:{{{process}}}"
+
     def workers(self, channel: str) -> str:
         """Sorted set: the workers that read a channel, by when they are to be heard of again."""
         return f"{self.prefix}workers:{{{channel}}}"
 
     def of_process(self, process: str) -> tuple[str, ...]:
-        """The keys that end with a process, but for those of its groups."""
+        """The keys that end with a process, but for those of its groups.
+
+        What was counted stays for its day.
+        """
         kinds = (self.inbox, self.waiting, self.joined, self.changed, self.wills, self.later)
-        return tuple(key(process) for key in (*kinds, self.stats))
+        return tuple(key(process) for key in kinds)

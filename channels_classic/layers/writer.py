@@ -151,8 +151,11 @@ class Writer:
         commands += [self._drained_command(process, drained[process]) for process in drained]
         replies = await self._link.call(commands)
         problems: dict[int, Exception] = {}
-        for step, reply in zip(steps, replies, strict=False):
-            await self._settle(step, reply, problems)
+        try:
+            for step, reply in zip(steps, replies, strict=False):
+                await self._settle(step, reply, problems)
+        except LayerUnavailable as error:  # all has been written: it is not to be written again
+            raise LayerUnavailable(str(error), in_doubt=True) from error
         answers = iter(replies[len(steps) :])
         for order in orders:
             self._report(order, [next(answers) for _ in order.commands], problems)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("channels_classic.server")
 
 #: How long a receipt that may be lost is waited for, in seconds.
-DOUBT = 5.0
+DOUBT = 3.0
 
 #: The number of no message.
 _NONE = -1

@@ -22,7 +22,7 @@ class ServerOptions:
     #: Time for the answer to begin, and between two parts of it.
     http_timeout: float = 120
     #: Longest life of a WebSocket; None for no limit.
-    websocket_timeout: float | None = 86400
+    websocket_timeout: float | None = None
     #: Time for a consumer to accept or refuse a WebSocket.
     websocket_connect_timeout: float = 5
     #: Subprotocols that are accepted; a client gets the first of its offers that is here.

@@ -28,6 +28,10 @@ BEAT, TTL = 1.0, 10.0
 LATE = 5.0
 
 
+#: What is handed out between two pauses: bytes, of which each answer weighs some by itself.
+AT_ONCE, _WEIGHT = 256 * 1024, 1024
+
+
 class Connection(Protocol):
     """What answers are delivered to."""
 
@@ -146,13 +150,22 @@ class ReplyListener:
             try:
                 arrivals = await self._inbox.read()
                 backoff.worked()
-                for arrival in arrivals:
-                    self._deliver(arrival)
+                await self._deliver_all(arrivals)
             except LayerUnavailable as error:
                 await asyncio.sleep(backoff.failed(error))
             except Exception:  # a mistake of ours or of a layer's must not silence the server
                 logger.exception("Error while reading answers")
                 await asyncio.sleep(_PAUSE)
+
+    async def _deliver_all(self, arrivals: list[Arrival]) -> None:
+        """With pauses in which the connections pass on what they have got."""
+        size = 0
+        for arrival in arrivals:
+            self._deliver(arrival)
+            size += _WEIGHT + sum(map(_length, arrival.content.values()))
+            if size > AT_ONCE:
+                size = 0
+                await asyncio.sleep(0)
 
     def _deliver(self, arrival: Arrival) -> None:
         for local in arrival.locals:
@@ -175,6 +188,10 @@ class ReplyListener:
         self._inbox.forget(local)
         if arrival.direct and arrival.content.get("more_content"):
             self._inbox.refuse(local)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (str, bytes)) else 0
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

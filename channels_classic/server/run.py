@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from channels_classic.exceptions import ChannelsError
+from channels_classic.server.keepalive import PatientProtocol
 from channels_classic.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _config(application: InterfaceServer, listen: Listen) -> uvicorn.Config:
         application,
         loop="auto",
         http="httptools",
-        ws="websockets-sansio",
+        ws=PatientProtocol,
         lifespan="on",
         log_config=None,
         log_level="warning",

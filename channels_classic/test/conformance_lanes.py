@@ -183,7 +183,10 @@ class LaneChecks(LayerTestCase):
                 self.skipTest("the payload is not encoded")
             self.layer.deliver([envelope._replace(payload=b"no message")])
             self.layer.send(name, {"number": 1})
-            self.assertEqual(self.take_delivery(self.receiver(name)).content, {"number": 1})
+            receiver = self.receiver(name)
+            self.assertEqual(self.take_delivery(receiver).content, {"number": 1})
+            found = receiver.exchange(done=[], sends=[], limit=1, timeout=0)
+            self.assertEqual(found.deliveries, [])
 
         self._hears_of_loss(damage)
 

@@ -7,7 +7,7 @@ import pytest
 
 from channels_classic.exceptions import ChannelFull
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.plan import _MOST, Planner, receipt
+from channels_classic.layers.plan import _MOST, Outcome, Planner, receipt
 from channels_classic.layers.traffic import Envelope, lane_of
 from channels_classic.layers.wire import LATER, REPLY, SCRIPTS, SEND, SEND_GROUP, Keys
 
@@ -98,32 +98,33 @@ def test_a_send_to_a_group_carries_its_message_once(planner):
 
 def test_the_sends_that_a_full_channel_refused_are_the_last_ones(planner):
     [step] = planner.steps(to("a", "a", "a"))
-    assert step.outcome(3) == ([], [], 0, 0)
-    assert step.outcome(1) == (step.envelopes[1:], [], 0, 0)
-    assert step.outcome(0) == (step.envelopes, [], 0, 0)
+    assert step.outcome(3) == Outcome([], [])
+    assert step.outcome(1) == Outcome(step.envelopes[1:], [])
+    assert step.outcome(0) == Outcome(step.envelopes, [])
 
 
 def test_the_sends_that_full_connections_refused_are_named_by_number(planner):
     [step] = planner.steps(to("x!a", "x!b", "x!c"))
-    assert step.outcome([]) == ([], [], 0, 0)
-    assert step.outcome([0, 2]) == ([step.envelopes[0], step.envelopes[2]], [], 0, 0)
+    assert step.outcome([]) == Outcome([], [])
+    assert step.outcome([0, 2]) == Outcome([step.envelopes[0], step.envelopes[2]], [])
 
 
 def test_a_group_refuses_nothing_and_names_its_plain_channels(planner):
     [step] = planner.steps(to("*chat"))
     more = [Envelope("a", b"0"), Envelope("b", b"0")]
-    assert step.outcome([b"a", b"b"]) == ([], more, 0, 0)
+    assert step.outcome([b"a", b"b"]) == Outcome([], more, missed=[])
 
 
 def test_the_lanes_of_messages_that_were_removed_for_others_hear_that_they_are_lost(planner):
     [step] = planner.steps(to("a", "a"))
     told = [Envelope("x!=1", b"7 lost"), Envelope("y!=2", b"0 lost")]
-    assert step.outcome([1, 2, 1, b"x!1 7", b"y!2 0", b"nonsense"]) == (
-        step.envelopes[1:],
-        told,
-        2,
-        1,
-    )
+    reply = [1, 2, 1, b"x!1 7", b"y!2 0", b"nonsense"]
+    assert step.outcome(reply) == Outcome(step.envelopes[1:], told, 2, 1)
+
+
+def test_the_processes_that_missed_a_message_to_a_group_are_named(planner):
+    [step] = planner.steps(to("*chat"))
+    assert step.outcome([b"a", b"p!"]) == Outcome([], [Envelope("a", b"0")], missed=["p!"])
 
 
 def test_a_message_carries_its_lane_and_its_attempts(planner):

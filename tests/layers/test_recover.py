@@ -149,7 +149,7 @@ def test_nothing_of_a_dead_server_stays(make_redis, client):
         for key in client.scan_iter(f"{layer.prefix}*")
         if b"p!" in key or b"group" in key or b"servers" in key
     }
-    assert kinds == {"gone"}
+    assert kinds == {"gone", "stats"}
     assert layer.group_channels("chat") == []
 
 

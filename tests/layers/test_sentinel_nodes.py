@@ -189,6 +189,35 @@ def test_who_waits_for_messages_follows_the_master(failing_site):
     caller.close()
 
 
+@pytest.mark.parametrize("kind", [OnThread, OnLoop])
+def test_who_waits_on_a_master_that_hangs_is_called_to_the_next_one(failing_site, kind):
+    """Long before its own patience ends."""
+    [node] = sentinel_nodes(failing_site.hosts, failing_site.services, None)
+    caller = kind(node, timeout=60)
+    caller.call(("XGROUP", "CREATE", "stream", "g", "0", "MKSTREAM"), ("WAIT", 1, 5000))
+    caught: list[LayerUnavailable] = []
+
+    def wait() -> None:
+        try:
+            caller.call(READ)
+        except LayerUnavailable as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    old = failing_site.master()
+    wait_until(lambda: old.info("clients")["blocked_clients"] == "1")
+    old.process.send_signal(signal.SIGSTOP)
+    new = failing_site.wait_for_failover(old)
+    node.look_again()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(caught) == 1
+    assert wait_until(lambda: next_role(caller)) == "master"
+    assert node.place == Place(HOST, new.port)
+    caller.close()
+
+
 def test_links_leave_a_master_that_does_not_know_of_its_successor(failing_site, connect):
     """Whoever looks again now and then does not go on sending to where nothing is kept."""
     [node] = sentinel_nodes(failing_site.hosts, failing_site.services, None)

@@ -40,6 +40,7 @@ def ran(monkeypatch):
 
     def keep(worker):
         workers.append(worker)
+        worker.on_announced()
 
     monkeypatch.setattr(WorkerGroup, "run", keep)
     return workers

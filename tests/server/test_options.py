@@ -19,7 +19,7 @@ layer = InMemoryChannelLayer()
     ("name", "value"),
     [
         ("http_timeout", 120),
-        ("websocket_timeout", 86400),
+        ("websocket_timeout", None),
         ("websocket_connect_timeout", 5),
         ("ws_protocols", ()),
         ("root_path", ""),

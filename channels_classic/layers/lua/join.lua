@@ -16,7 +16,7 @@ if redis.call('SADD', KEYS[1], ARGV[3]) == 1 then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[6], 'NX', now + ARGV[5], ARGV[2])
+redis.pcall('ZADD', KEYS[6], 'NX', now + ARGV[5], ARGV[2])
 if KEYS[7] then
   redis.call('ZADD', KEYS[7], string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[2])
 end

@@ -22,6 +22,7 @@ end
 
 for _, consumer in ipairs(consumers) do
   local name, worker = consumer[2], string.match(consumer[2], '^(.*)/[^/]*$')
+  if not worker and name ~= 'receive' then worker = name end
   local lives = worker and redis.call('ZSCORE', KEYS[2], worker)
   if name == ARGV[1] .. '/beat' then  -- what was claimed, and lost on its way
     claim(redis.call(

@@ -1,7 +1,7 @@
 -- later(KEYS = {later, stats}, ARGV = {limit, delay ms, entry, ...}) -> how many were accepted
 -- later     sorted set of delayed messages by the time in ms at which they are due; a member is
 --           the msgpack of a list: random letters, then the fields of the entry to come
--- stats     see send
+-- stats     see send; absent for messages that are tried again
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local waiting, accepted = redis.call('ZCARD', KEYS[1]), 0
@@ -14,7 +14,7 @@ for i = 2, #ARGV, 2 do
     redis.call('EXPIRE', KEYS[2], 86400)
   end
 end
-if accepted > 0 then
+if accepted > 0 and KEYS[2] then
   redis.pcall('HINCRBY', KEYS[2], 'messages_count', accepted)
   redis.call('EXPIRE', KEYS[2], 86400)
 end

@@ -2,7 +2,8 @@
 --       ARGV = {capacity, expiry ms, lives ms, local, payload, ...})
 --   -> the numbers, from 0, of the pairs that were refused because their connection is full
 -- inbox     stream read by one process; a field "!<local>" holds the payload for one connection,
---           "=<local>" a receipt: "<number>" of the message, or "<number> lost"
+--           "=<local>" a receipt: "<number>" of the message, or "<number> lost". An entry may have
+--           the same field twice: two replies to one connection
 -- waiting   hash: local -> messages that have not reached the connection's client yet
 -- stats     hash of counters, see send
 -- A local that begins with "=" is a receipt, which no capacity refuses.

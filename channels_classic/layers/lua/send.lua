@@ -8,8 +8,9 @@
 --             a  attempts that were made before       c  those of them that ended the worker
 --             t  the time in ms at which a message that was given back had first come
 -- stats     hash of counters, gone a day after it began; absent for channels with random names
--- An expiry or a life of 0 is for ever; overflow is "refuse", "drop_oldest", or "pass": to refuse
--- without counting, as another shard may have room.
+-- An expiry or a life of 0 is for ever; overflow is "refuse", "drop_oldest", "pass" (to refuse
+-- without counting, as another shard may have room), or "again" for messages that are tried again:
+-- they were let in, and counted, before.
 local channel, stats = KEYS[1], KEYS[2]
 local capacity, expiry, lives = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -74,7 +75,7 @@ for i = 1, accepted do
   redis.call('XADD', channel, '*', unpack(ARGV, start + 1, start + ARGV[start]))
 end
 if lives > 0 then redis.call('PEXPIRE', channel, lives) end
-if accepted > 0 then count('messages_count', accepted) end
+if accepted > 0 and ARGV[4] ~= 'again' then count('messages_count', accepted) end
 if accepted < messages and ARGV[4] ~= 'pass' then count('channel_full_count', messages - accepted) end
 local expired, dropped = removed.expired_count, removed.dropped_count
 if expired + dropped == 0 then return accepted end

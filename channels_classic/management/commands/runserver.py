@@ -162,10 +162,12 @@ class Command(DjangoCommand):
     def _start_workers(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> WorkerGroup:
         count = THREADS if options["use_threading"] else 1
         group = WorkerGroup(layer, signal_handlers=False, n_threads=count)
+        announced = threading.Event()
+        group.on_announced = announced.set
         group.ready()
         self._working = threading.Thread(target=group.run, name="workers", daemon=True)
         self._working.start()
-        while self._working.is_alive() and not group.announced.wait(POLL):
+        while self._working.is_alive() and not announced.wait(POLL):
             pass  # else the first requests would be told that nobody works
         return group
 

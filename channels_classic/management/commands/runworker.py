@@ -102,7 +102,7 @@ class Command(BaseCommand):
             )
         worker_process_ready.send_robust(sender=worker)
         logger.info("Worker on layer %s, %d thread(s)", layer, options["threads"])
-        logger.info("Channels: %s", ", ".join(channels))
+        worker.on_announced = lambda: logger.info("Channels: %s", ", ".join(channels))
         worker.ready()
         worker.run()
 
