@@ -87,7 +87,7 @@ setup(
     package_data={
         "channels_classic": [
             "py.typed",
-            "layers/lua/*.lua",
+            "layers/on_redis/lua/*.lua",
             "static/channels_classic/*",
             "**/templates/**/*",
             "templates/**/*",

@@ -15,10 +15,10 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from channels_classic.layers.local_server import LocalServer
 from channels_classic.layers.names import positive
+from channels_classic.layers.on_redis.ring import Host, Node, Place
+from channels_classic.layers.private.server import LocalServer
 from channels_classic.layers.redis import RedisChannelLayer
-from channels_classic.layers.ring import Host, Node, Place
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}")
 #: The path of a UNIX socket has room for so many bytes on every system.

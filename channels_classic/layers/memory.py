@@ -23,8 +23,8 @@ from channels_classic.layers.ends import (
     always_open,
     no_receipts,
 )
-from channels_classic.layers.memory_ends import MemoryInbox, MemoryReceiver
-from channels_classic.layers.memory_store import Store, Taken
+from channels_classic.layers.in_memory.ends import MemoryInbox, MemoryReceiver
+from channels_classic.layers.in_memory.store import Store, Taken
 from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,

@@ -6,9 +6,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from channels_classic.layers import dead, upkeep
 from channels_classic.layers.base import BaseChannelLayer, Received
-from channels_classic.layers.cluster import cluster_nodes
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import (
@@ -19,7 +17,6 @@ from channels_classic.layers.ends import (
     always_open,
     no_receipts,
 )
-from channels_classic.layers.entries import acknowledgements, by_shard, receipts
 from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
@@ -27,19 +24,22 @@ from channels_classic.layers.names import (
     valid_receive_names,
     valid_worker_names,
 )
-from channels_classic.layers.presence import Presence
-from channels_classic.layers.reception import Reception
-from channels_classic.layers.recover import beat
-from channels_classic.layers.redis_inbox import RedisInbox
-from channels_classic.layers.redis_receiver import RedisReceiver
-from channels_classic.layers.ring import Host, Node, nodes, owner
-from channels_classic.layers.sentinel import sentinel_nodes
-from channels_classic.layers.shard import Shard
-from channels_classic.layers.spread import Spread
-from channels_classic.layers.spread_beat import SpreadBeat
-from channels_classic.layers.spread_receiver import SpreadReceiver
+from channels_classic.layers.on_redis import dead, upkeep
+from channels_classic.layers.on_redis.cluster import cluster_nodes
+from channels_classic.layers.on_redis.entries import acknowledgements, by_shard, receipts
+from channels_classic.layers.on_redis.inbox import RedisInbox
+from channels_classic.layers.on_redis.presence import Presence
+from channels_classic.layers.on_redis.receiver import RedisReceiver
+from channels_classic.layers.on_redis.reception import Reception
+from channels_classic.layers.on_redis.recover import beat
+from channels_classic.layers.on_redis.ring import Host, Node, nodes, owner
+from channels_classic.layers.on_redis.sentinel import sentinel_nodes
+from channels_classic.layers.on_redis.shard import Shard
+from channels_classic.layers.on_redis.spread import Spread
+from channels_classic.layers.on_redis.spread_beat import SpreadBeat
+from channels_classic.layers.on_redis.spread_receiver import SpreadReceiver
+from channels_classic.layers.on_redis.wire import CLOSED, WITHDRAW, Command
 from channels_classic.layers.traffic import Content, DeadLetter, Delivery, Envelope, Pulse, Reasons
-from channels_classic.layers.wire import CLOSED, WITHDRAW, Command
 
 
 class RedisChannelLayer(BaseChannelLayer):

@@ -14,8 +14,8 @@ import redis
 
 from channels_classic.layers.ends import Inbox
 from channels_classic.layers.names import random_letters
+from channels_classic.layers.on_redis.wire import SEND_GROUP
 from channels_classic.layers.redis import RedisChannelLayer
-from channels_classic.layers.wire import SEND_GROUP
 from tests.acceptance.bus import BusSite
 from tests.acceptance.crowd import crowd, free_ports, until, wait_for_workers
 from tests.acceptance.soak import figures

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.codec import Codec
-from channels_classic.layers.wire import Command, Keys
+from channels_classic.layers.on_redis.wire import Command, Keys
 from tests.acceptance.bus import BusSite
 from tests.acceptance.crowd import Member, free_ports, opened, until, wait_for_workers
 from tests.acceptance.processes import wait_until

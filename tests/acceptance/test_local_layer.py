@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.processes import free_port, wait_until
-from tests.layers.test_local_server import keepers, server_id
+from tests.layers.private.test_server import keepers, server_id
 from tests.management.project import WATCHFUL, Project
 
 BACKEND = """

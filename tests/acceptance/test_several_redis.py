@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
-from channels_classic.layers.links import TIMEOUT
+from channels_classic.layers.on_redis.links import TIMEOUT
 from channels_classic.layers.redis import RedisClusterChannelLayer
 from tests.acceptance.bus import BusSite
 from tests.acceptance.crowd import crowd, until, wait_for_workers

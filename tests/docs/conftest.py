@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from channels_classic.layers import wire
+from channels_classic.layers.on_redis import wire
 from channels_classic.layers.redis import RedisChannelLayer
 from tests.docs import page
 from tests.docs.ours import Ours

@@ -11,15 +11,16 @@ import msgpack
 import pytest
 
 from channels_classic import beat, policy
-from channels_classic.layers import ends, fanout, plan, recover, wire
+from channels_classic.layers import ends
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.cluster import tags
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.names import non_local_name, random_letters
+from channels_classic.layers.on_redis import fanout, plan, recover, wire
+from channels_classic.layers.on_redis.cluster import tags
+from channels_classic.layers.on_redis.ring import owner
+from channels_classic.layers.on_redis.wire import CLOSED, WORKERS, Keys
 from channels_classic.layers.redis import RedisChannelLayer
-from channels_classic.layers.ring import owner
-from channels_classic.layers.wire import CLOSED, WORKERS, Keys
 from channels_classic.server import replies, translate
 from tests.docs import page
 

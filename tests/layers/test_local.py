@@ -16,11 +16,12 @@ import pytest
 
 from channels_classic.asgi import is_local_only
 from channels_classic.exceptions import LayerUnavailable
-from channels_classic.layers import local, local_server
+from channels_classic.layers import local
 from channels_classic.layers.local import LocalChannelLayer
+from channels_classic.layers.private import server as local_server
 from channels_classic.test.conformance import ConformanceTestCase
 from tests.acceptance.processes import Process, wait_until
-from tests.layers.test_local_server import server_id
+from tests.layers.private.test_server import server_id
 
 ROOT = Path(__file__).parents[2]
 

@@ -406,7 +406,7 @@ def test_a_full_member_of_a_group_may_drop_its_oldest():
 
 
 def test_a_process_that_reads_nothing_misses_messages_to_groups(memory_layer, monkeypatch):
-    monkeypatch.setattr("channels_classic.layers.memory_store.BEHIND", 3)
+    monkeypatch.setattr("channels_classic.layers.in_memory.store.BEHIND", 3)
     memory_layer.group_add("chat", "p!a")
     memory_layer.group_add("chat", "q!a")
     for number in range(5):

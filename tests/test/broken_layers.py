@@ -9,11 +9,11 @@ from math import inf
 from typing import Any
 
 from channels_classic.exceptions import ChannelFull, InvalidContent
-from channels_classic.layers import memory_store
 from channels_classic.layers.ends import always_open, no_receipts
+from channels_classic.layers.in_memory import store as memory_store
+from channels_classic.layers.in_memory.ends import MemoryInbox, MemoryReceiver
+from channels_classic.layers.in_memory.store import Entry
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.layers.memory_ends import MemoryInbox, MemoryReceiver
-from channels_classic.layers.memory_store import Entry
 from channels_classic.layers.names import non_local_name
 from channels_classic.layers.traffic import Arrival, Delivery, Envelope
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from channels_classic.layers import memory_store
 from channels_classic.layers.counters import Counter
+from channels_classic.layers.in_memory import store as memory_store
+from channels_classic.layers.in_memory.ends import MemoryReceiver
+from channels_classic.layers.in_memory.store import Entry, Receipt
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.layers.memory_ends import MemoryReceiver
-from channels_classic.layers.memory_store import Entry, Receipt
 from channels_classic.layers.names import non_local_name
 from tests.test.broken_layers import Parts
 
