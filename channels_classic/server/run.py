@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from channels_classic.exceptions import ChannelsError
-from channels_classic.server.keepalive import PatientProtocol
+from channels_classic.server.engine import HttpProtocol, SocketProtocol
 from channels_classic.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ def _config(application: InterfaceServer, listen: Listen) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
         loop="auto",
-        http="httptools",
-        ws=PatientProtocol,
+        http=HttpProtocol,
+        ws=SocketProtocol,
         lifespan="on",
         log_config=None,
         log_level="warning",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import signal
 import tempfile
@@ -95,5 +96,5 @@ def test_the_reloader_of_runserver_keeps_the_server(project, runtime):
         server.wait_for_port(port)
         assert served(port) == "welcome from the site"
         assert server_id(folder) == running
-        server.send_signal(signal.SIGINT)
+        os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C does: to the reloader and to its child
         assert server.wait() == 0

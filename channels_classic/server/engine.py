@@ -1,14 +1,31 @@
-"""What the engine, uvicorn 0.54, does about clients that do not answer its pings, put right."""
+"""What the engine, uvicorn 0.54, does about connections, put right where it matters to us."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 
-class PatientProtocol(WebSocketsSansIOProtocol):
-    """Never blames a client for a pong that this server has not read.
+class HttpProtocol(HttpToolsProtocol):
+    """Is gone when its connection is, or has become a WebSocket.
+
+    Its parser holds it: only the garbage collector, which seldom looks at all that a server
+    holds, would free the two.
+    """
+
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        del self.parser
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        del self.parser
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Never blames a client for a pong that this server has not read; and is gone when it closes.
 
     A socket whose lane is full is not read from: its pong waits there, behind its messages. So long
     as that is so, and as anything else comes from the client, the deadline begins anew.
@@ -17,6 +34,10 @@ class PatientProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._heard = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.conn.parser.close()  # as with the parser of HTTP
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
