@@ -9,7 +9,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Is gone when its connection is, or has become a WebSocket.
+    """Is gone when its connection has become a WebSocket, as it is when that closes.
 
     Its parser holds it: only the garbage collector, which seldom looks at all that a server
     holds, would free the two.
@@ -17,10 +17,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         super().handle_websocket_upgrade()
-        del self.parser
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
         del self.parser
 
 
@@ -37,7 +33,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self.conn.parser.close()  # as with the parser of HTTP
+        self.conn.parser.close()  # it holds the connection, as the parser of HTTP does
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
