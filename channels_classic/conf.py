@@ -17,3 +17,13 @@ def channel_layer_configs() -> dict[str, dict[str, Any]]:
 def websocket_protocols() -> list[str]:
     """``CHANNELS_WS_PROTOCOLS``: the subprotocols that ``runserver`` offers."""
     return list(getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or [])
+
+
+def option(name: str, default: Any) -> Any:
+    """``CHANNELS_CLASSIC[name]``, or ``default``."""
+    return (getattr(settings, "CHANNELS_CLASSIC", None) or {}).get(name, default)
+
+
+def channel_session_engine() -> str | None:
+    """``CHANNEL_SESSION_ENGINE``: a module of Django's; None for the store on the bus."""
+    return getattr(settings, "CHANNEL_SESSION_ENGINE", None)

@@ -65,6 +65,8 @@ class BaseChannelLayer:
     receipts: ClassVar[bool] = False
     #: Whether messages may be delayed, tried again and buried.
     later: ClassVar[bool] = False
+    #: Whether connections may have attachments.
+    attachments: ClassVar[bool] = False
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
 
@@ -142,6 +144,29 @@ class BaseChannelLayer:
     def send_group(self, group: str, content: Content) -> None:
         """Put ``content`` on every channel of ``group``; full ones are passed over."""
         self.deliver([self.prepare(group, content, to_group=True)])
+
+    # What is known of a connection, for as long as it lives: only with ``attachments`` -------
+
+    def attach(self, channel: str, key: str, content: Content) -> None:
+        """Keep ``content`` under ``key`` for the connection of the reply channel ``channel``.
+
+        It replaces what was there. Once the connection has closed, what it has is still there for
+        its ``websocket.disconnect``, and is gone soon after; on a channel of no interface server
+        it lives ``group_expiry`` seconds. Raises ``InvalidName``, ``InvalidContent``,
+        ``MessageTooLarge`` or ``LayerUnavailable``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no attachments")
+
+    def attached(self, channels: Sequence[str], key: str) -> list[Content | None]:
+        """What is attached to each of ``channels`` under ``key``; None where nothing is.
+
+        It costs one round trip for each shard, however many ``channels`` there are.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no attachments")
+
+    def detach(self, channel: str, key: str) -> None:
+        """Forget what is attached to ``channel`` under ``key``; no error when nothing is."""
+        raise NotImplementedError(f"{type(self).__name__} has no attachments")
 
     def flush(self) -> None:
         """Remove every message and every group."""
