@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,14 @@ import redis
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
+
+
+def pytest_configure() -> None:
+    """Ctrl-C ends what the tests start, also when a shell runs the tests in the background.
+
+    Shells have their background jobs ignore SIGINT, and a process hands that on to its children.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class RedisServer:
