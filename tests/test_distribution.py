@@ -11,12 +11,13 @@ from pathlib import Path
 
 import docutils.core
 import pytest
+from docutils.writers import null
 
 import channels_classic
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "channels_classic"
-PAGES = sorted([*ROOT.glob("*.rst"), *ROOT.glob("deploy/*.rst"), *ROOT.glob("docs/*.rst")])
+PAGES = sorted([*ROOT.glob("*.rst"), *ROOT.glob("deploy/*.rst")])  # Sphinx sees to docs/
 NOT_SHIPPED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "build", "dist", "var", "media", "*.sqlite3*"
 )
@@ -69,6 +70,6 @@ def test_the_sdist_holds_what_a_developer_needs_too(built: Path) -> None:
 def test_every_page_renders_without_a_warning(page: Path) -> None:
     docutils.core.publish_string(
         page.read_text(encoding="utf-8"),
-        writer="null",
+        writer=null.Writer(),
         settings_overrides={"halt_level": 2, "report_level": 2},
     )

@@ -107,11 +107,9 @@ class Links:
 
     def __init__(self, node: Node, limit: int, *, timeout: float = TIMEOUT) -> None:
         self._node = node
+        self._limit = limit
         self._timeout = timeout
-        self._free: list[Link] = []
-        self._places = threading.BoundedSemaphore(limit)
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._pool = _Pool(limit)
 
     def call(self, commands: Sequence[Command]) -> list[Any]:
         """``Link.call`` on a free link; waits for one when all are in use."""
@@ -120,29 +118,45 @@ class Links:
 
     @contextmanager
     def _borrow(self) -> Iterator[Link]:
-        if not self._places.acquire(timeout=TIMEOUT):
+        pool = self._own_pool()
+        if not pool.places.acquire(timeout=TIMEOUT):
             raise LayerUnavailable(
                 f"every connection to Redis at {self._node.name} has been in use for "
                 f"{TIMEOUT:.0f} s: raise max_connections"
             )
         try:
-            with self._lock:
-                if self._pid != os.getpid():  # forked: those connections are the parent's
-                    self._pid, self._free = os.getpid(), []
-                link = self._free.pop() if self._free else Link(self._node, timeout=self._timeout)
+            with pool.lock:
+                link = pool.free.pop() if pool.free else Link(self._node, timeout=self._timeout)
             link.freshen()
             yield link
-            with self._lock:
-                self._free.append(link)
+            with pool.lock:
+                pool.free.append(link)
         finally:
-            self._places.release()
+            pool.places.release()
+
+    def _own_pool(self) -> _Pool:
+        """After a fork the links are the parent's, and its threads may have held the locks."""
+        if self._pool.pid != os.getpid():
+            self._pool = _Pool(self._limit)
+        return self._pool
 
     def close(self) -> None:
         """Close the links that nobody uses."""
-        with self._lock:
-            free, self._free = self._free, []
+        pool = self._own_pool()
+        with pool.lock:
+            free, pool.free = pool.free, []
         for link in free:
             link.close()
+
+
+class _Pool:
+    """The links of one process."""
+
+    def __init__(self, limit: int) -> None:
+        self.pid = os.getpid()
+        self.free: list[Link] = []
+        self.places = threading.BoundedSemaphore(limit)
+        self.lock = threading.Lock()
 
 
 class AsyncLink:
@@ -157,6 +171,8 @@ class AsyncLink:
 
     async def call(self, commands: Sequence[Command], *, timeout: float = TIMEOUT) -> list[Any]:
         """``Link.call`` for an event loop; ``timeout`` is in seconds, for all the replies."""
+        if not commands:  # Python 3.12 and later would try for ever to write the nothing
+            return []
         self._node.look_again()
         packed = pack(commands)
         in_doubt = False

@@ -72,6 +72,19 @@ def test_scripts_are_there_again_after_somebody_removed_them(node, client):
     link.close()
 
 
+def test_nothing_to_say_is_not_said(node):
+    async def check() -> None:
+        link = AsyncLink(node)
+        assert await link.call([("PING",)]) == [b"PONG"]
+        wrote = link._connection._writer.transport
+        assert await link.call([]) == []
+        assert wrote.get_write_buffer_size() == 0
+        await link.close()
+        assert not link._connection.is_connected
+
+    asyncio.run(check())
+
+
 def test_scripts_are_there_again_on_an_event_loop(node, client):
     async def check():
         link = AsyncLink(node)
@@ -341,6 +354,20 @@ def test_a_child_process_opens_links_of_its_own(shared, client):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert shared.call([("ECHO", "parent")]) == [b"parent"]
     assert before in connections(client)
+
+
+def test_a_child_process_waits_for_no_link_of_its_parent(node):
+    shared = Links(node, 1)
+    with shared._borrow(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if shared.call([("PING",)]) == [b"PONG"] else 1)
+            finally:
+                os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    shared.close()
 
 
 def test_links_that_were_closed_open_again(shared, client):
