@@ -27,16 +27,22 @@ __all__ = [
 
 _MEMORY = "channels_classic.layers.memory.InMemoryChannelLayer"
 _REDIS = "channels_classic.layers.redis.RedisChannelLayer"
+_SENTINEL = "channels_classic.layers.redis.RedisSentinelChannelLayer"
 _LOCAL = "channels_classic.layers.local.LocalChannelLayer"
 
 #: Layers of other packages that were or are used with Channels, and what takes their place here.
 REPLACED_BACKENDS = {
     "asgi_ipc.IPCChannelLayer": _LOCAL,
     "asgi_ipc.core.IPCChannelLayer": _LOCAL,
+    "asgi_rabbitmq.RabbitmqChannelLayer": _REDIS,
+    "asgi_rabbitmq.RabbitmqLocalChannelLayer": _REDIS,
+    "asgi_rabbitmq.core.RabbitmqChannelLayer": _REDIS,
     "asgi_redis.RedisChannelLayer": _REDIS,
     "asgi_redis.RedisLocalChannelLayer": _LOCAL,
+    "asgi_redis.RedisSentinelChannelLayer": _SENTINEL,
     "asgi_redis.core.RedisChannelLayer": _REDIS,
     "asgi_redis.local.RedisLocalChannelLayer": _LOCAL,
+    "asgi_redis.sentinel.RedisSentinelChannelLayer": _SENTINEL,
     "asgiref.inmemory.ChannelLayer": _MEMORY,
     "channels.layers.InMemoryChannelLayer": _MEMORY,
     "channels_redis.core.RedisChannelLayer": _REDIS,
@@ -129,10 +135,14 @@ class ChannelLayerManager:
     def __contains__(self, alias: str) -> bool:
         return alias in self.configs
 
-    def set(self, alias: str, wrapper: ChannelLayerWrapper) -> ChannelLayerWrapper | None:
-        """Use ``wrapper`` for ``alias`` from now on; returns the one used so far."""
-        old = self.backends.get(alias)
-        self.backends[alias] = wrapper
+    def set(self, alias: str, wrapper: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
+        """Use ``wrapper`` for ``alias`` from now on; returns the one used so far.
+
+        None stands for the layer of the settings, made when it is asked for.
+        """
+        old = self.backends.pop(alias, None)
+        if wrapper is not None:
+            self.backends[alias] = wrapper
         return old
 
     def rebuild(self) -> None:

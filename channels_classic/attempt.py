@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from channels_classic import outbox
 from channels_classic.async_runner import AsyncRunner
 from channels_classic.backoff import Backoff
-from channels_classic.dispatch import Match, Result, find, run, run_async
+from channels_classic.dispatch import Match, Result, find, refuse, run, run_async
 from channels_classic.exceptions import ChannelsError, LayerUnavailable
 from channels_classic.hands import WAIT, Hand
 from channels_classic.layers.base import BaseChannelLayer
@@ -183,6 +183,8 @@ class Attempts:
         if decision.next is Next.AGAIN:
             result.outbox.discard()
             return self._again(result, delivery, message, decision.delay)
+        if result.outcome is Outcome.LATER:  # a failure has had its answer
+            refuse(message, result.outbox)
         sends = result.outbox.take(self._raw_layer)
         if decision.next is Next.BURY and result.error is not None:
             return self._given_up(delivery, result.error, sends)

@@ -1,4 +1,4 @@
-"""System checks of the CHANNEL_LAYERS setting: id, message and hint for each thing wrong with it.
+"""System checks of the settings: id, message and hint for each thing that is wrong with them.
 
 =========================  =====================================================================
 ``channels_classic.E001``  CHANNEL_LAYERS is not a dict
@@ -14,6 +14,7 @@
 ``channels_classic.E011``  a consumer does not take what its route and the includes capture
 ``channels_classic.W001``  an unknown key in the entry of an alias
 ``channels_classic.W002``  the layer of one process with DEBUG off (``check --deploy`` alone)
+``channels_classic.W003``  ALLOWED_ORIGINS of CHANNELS_CLASSIC is no list of origins
 =========================  =====================================================================
 """
 
@@ -35,8 +36,9 @@ from channels_classic.asgi import (
     is_local_only,
     load_layer_class,
 )
-from channels_classic.conf import channel_layer_configs
+from channels_classic.conf import channel_layer_configs, option
 from channels_classic.exceptions import ChannelsError
+from channels_classic.origins import is_pattern
 from channels_classic.routing import Router, check_routing
 
 KEYS = ("BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG")
@@ -53,8 +55,17 @@ ROUTING_HINT = (
     "such as 'project.routing.channel_routing'."
 )
 ROUTE_HINT = "Correct the route, or what its module imports; no message is routed until then."
+MOVED_HINT = (
+    "What Channels 1 had in channels is in channels_classic, under the same names: "
+    "'channels-classic migrate' shows and makes the changes."
+)
 CONSUMER_HINT = (
     "Give the consumer each named group as an argument, or **kwargs; or do not name the group."
+)
+ORIGIN_HINT = (
+    "List the origins of the pages that may open WebSockets, with no path: "
+    "'https://example.com', 'https://*.example.com', 'https://example.com:8000', 'example.com' "
+    "for every scheme and port, or '*' for all. The default is ALLOWED_HOSTS."
 )
 
 
@@ -68,6 +79,7 @@ def register_checks() -> None:
         check_options,
         check_routings,
         check_consumers,
+        check_origins,
     ):
         register(check, "channels_classic")
     # Test runs have DEBUG off and the layer of one process, and are right to.
@@ -146,7 +158,7 @@ def _check_routing(where: str, entry: Mapping[str, Any]) -> CheckMessage | None:
     routing, error = _attempt(_imported, entry["ROUTING"])
     if isinstance(error, ImportError):
         text = f"{where}: cannot import the ROUTING {entry['ROUTING']!r}: {_line(error)}"
-        return _error("E008", text, ROUTING_HINT)
+        return _error("E008", text, _moved(error) or ROUTING_HINT)
     if error is None:
         if not isinstance(routing, (list, tuple, Mapping)):
             text = f"{where}: ROUTING is not a list or dict but a {type(routing).__name__}."
@@ -154,7 +166,15 @@ def _check_routing(where: str, entry: Mapping[str, Any]) -> CheckMessage | None:
         _, error = _attempt(Router, routing)
     if error is None:
         return None
-    return _error("E010", f"{where}: ROUTING is not usable: {_line(error)}", ROUTE_HINT)
+    hint = _moved(error) or ROUTE_HINT
+    return _error("E010", f"{where}: ROUTING is not usable: {_line(error)}", hint)
+
+
+def _moved(error: Exception) -> str:
+    """The hint for a module that still imports Channels 1."""
+    cause = error if isinstance(error, ImportError) else error.__cause__
+    module = getattr(cause, "name", None) or ""
+    return MOVED_HINT if str(module).partition(".")[0] == "channels" else ""
 
 
 def check_consumers(**kwargs: Any) -> list[CheckMessage]:
@@ -178,6 +198,22 @@ def check_local_layers(**kwargs: Any) -> list[CheckMessage]:
             hint = f"Servers and workers on it never meet. {BACKEND_HINT}"
             found.append(_warning("W002", text, hint))
     return found
+
+
+def check_origins(**kwargs: Any) -> list[CheckMessage]:
+    """``ALLOWED_ORIGINS`` lists origins of pages: W003."""
+    where = "CHANNELS_CLASSIC['ALLOWED_ORIGINS']"
+    patterns, error = _attempt(option, "ALLOWED_ORIGINS", None)
+    if error is not None:
+        text = f"CHANNELS_CLASSIC is not a dict of options: {_line(error)}"
+        return [_warning("W003", text, f"Write {{'ALLOWED_ORIGINS': […]}}. {ORIGIN_HINT}")]
+    if patterns is None:
+        return []
+    if not isinstance(patterns, (list, tuple, set, frozenset)):
+        text = f"{where} is not a list but a {type(patterns).__name__}."
+        return [_warning("W003", text, ORIGIN_HINT)]
+    bad = [pattern for pattern in patterns if not is_pattern(pattern)]
+    return [_warning("W003", f"{where}: no page has the origin {p!r}.", ORIGIN_HINT) for p in bad]
 
 
 # Helpers ----------------------------------------------------------------------------------

@@ -6,13 +6,23 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from channels_classic.exceptions import ChannelSocketException, ConsumeLater, TimeLimitExceeded
+from channels_classic import origins
+from channels_classic.conf import option
+from channels_classic.exceptions import (
+    ChannelSocketException,
+    ConsumeLater,
+    InvalidName,
+    TimeLimitExceeded,
+)
+from channels_classic.layers.traffic import Content
+from channels_classic.log import Sparingly
 from channels_classic.message import Message
 from channels_classic.outbox import Outbox, holding
 from channels_classic.policy import Outcome
+from channels_classic.routing import check_routing
 from channels_classic.signals import consumer_finished, consumer_started
 from channels_classic.utils import name_that_thing
 
@@ -20,8 +30,10 @@ if TYPE_CHECKING:
     from channels_classic.routing import Router
 
 logger = logging.getLogger("channels_classic.dispatch")
+_say = Sparingly(logger)
 
-#: So that no client waits for an answer that will not come; an answer that has begun is cut short.
+_CONNECT = "websocket.connect"
+#: An answer that has begun is cut short by it.
 _ERROR = {
     "status": 500,
     "headers": [(b"Content-Type", b"text/plain")],
@@ -63,13 +75,22 @@ def find(message: Message, router: Router) -> Match | None:
         return None
     if matched is None:
         logger.error(
-            "No route matches a message on %s (path %r): dropped. Routed channels: %s",
+            "No route matches a message on %s (path %r): dropped. %s",
             message.channel_name,
             message.get("path"),
-            ", ".join(sorted(router.channels)),
+            _tried(message, router),
         )
         return None
     return Match(*matched)
+
+
+def _tried(message: Message, router: Router) -> str:
+    """What there is in ROUTING instead of the route that is missing."""
+    name, entries = message.channel_name or "", router.root.routing
+    tried = [f"{each!r:.200}" for each in entries if name in each.channel_names()]
+    if tried:
+        return f"Tried, and their filters do not fit: {'; '.join(tried)}"
+    return f"Routed channels: {', '.join(sorted(router.channels)) or 'none'}"
 
 
 def dispatch(message: Message, router: Router, *, sender: Any = None) -> Result:
@@ -92,15 +113,17 @@ def run(
     limit: AbstractContextManager[Any] | None = None,
 ) -> Result:
     """``dispatch`` once the match is known; ``limit`` is put around the consumer alone."""
-    with holding() as outbox:
+    with holding(message.get("reply_channel")) as outbox:
         consumer_started.send_robust(sender=sender, environ={})
         result = Result(Outcome.DONE, outbox)
         try:
+            _admit(message)
             if limit is None:
                 match.consumer(message, **match.kwargs)
             else:
                 with limit:
                     match.consumer(message, **match.kwargs)
+            _see_to_answer(message, match, outbox)
         except BaseException as error:  # not even SystemExit may end the worker
             result = _settle(error, message, match, outbox)
         finally:
@@ -115,11 +138,13 @@ async def run_async(
 
     After ``time_limit`` seconds it is cancelled.
     """
-    with holding() as outbox:
+    with holding(message.get("reply_channel")) as outbox:
         await consumer_started.asend_robust(sender=sender, environ={})
         result = Result(Outcome.DONE, outbox)
         try:
+            _admit(message)
             await _limited(message, match, time_limit)
+            _see_to_answer(message, match, outbox)
         except BaseException as error:  # SystemExit would end the loop of all the others
             if _is_cancelled(error):
                 raise
@@ -159,14 +184,62 @@ def _settle(error: BaseException, message: Message, match: Match, outbox: Outbox
         else:
             return Result(Outcome.DONE, outbox)
     logger.error(
-        "Error in the consumer %s of a message on %s: %r",
+        "Error in the consumer %s of a message on %s: %r%s",
         name_that_thing(match.consumer),
         message.channel_name,
         error,
+        _misfit(error, message, match),
         exc_info=error,
     )
-    if message.channel_name == "http.request" and message.reply_channel:
-        outbox.add(
-            message.reply_channel.channel_layer.channel_layer, message["reply_channel"], _ERROR
-        )
+    refuse(message, outbox)
     return Result(Outcome.FAILED, outbox, error)
+
+
+def _misfit(error: BaseException, message: Message, match: Match) -> str:
+    """Which route calls the consumer with what it does not take, if that is the error."""
+    if not isinstance(error, TypeError) or message.channel_layer is None:
+        return ""
+    subject = f"consumer {name_that_thing(match.consumer)} "
+    problems = check_routing(message.channel_layer.router)
+    return "".join(f". The {each}" for each in problems if each.startswith(subject))
+
+
+# Clients that wait for an answer ----------------------------------------------------------
+
+
+def _admit(message: Message) -> None:
+    """A page of another site may not open a WebSocket."""
+    if message.channel_name == _CONNECT:
+        origins.check(message)
+
+
+def _see_to_answer(message: Message, match: Match, outbox: Outbox) -> None:
+    """A socket whose consumer has ended without an answer stays in its handshake."""
+    if message.channel_name != _CONNECT or outbox.answered or not message.reply_channel:
+        return
+    if option("IMPLICIT_ACCEPT", False):
+        _answer(message, outbox, {"accept": True})
+        return
+    name = name_that_thing(match.consumer)
+    text = (
+        f"The consumer {name} of websocket.connect neither accepted nor closed the socket on "
+        f"{message.get('path')!r:.200}, which now waits until others answer it or its handshake "
+        'times out. Let the consumer send {"accept": True} to message.reply_channel, or have '
+        'all such sockets accepted: CHANNELS_CLASSIC = {"IMPLICIT_ACCEPT": True}'
+    )
+    _say(logging.WARNING, name, text)
+
+
+def refuse(message: Message, outbox: Outbox) -> None:
+    """Put into ``outbox`` what tells a waiting client that its message was given up."""
+    if message.channel_name == "http.request":
+        _answer(message, outbox, _ERROR)
+    elif message.channel_name == _CONNECT and not outbox.answered:
+        _answer(message, outbox, {"close": True})
+
+
+def _answer(message: Message, outbox: Outbox, content: Content) -> None:
+    if message.reply_channel is not None:
+        layer = message.reply_channel.channel_layer.channel_layer
+        with suppress(InvalidName):  # then nobody listens there
+            outbox.add(layer, message.reply_channel.name, content)

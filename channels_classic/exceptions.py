@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class ChannelsError(Exception):
     """Something went wrong in channels_classic."""
 
-    def __init__(self, text: str | None = None) -> None:
-        super().__init__(text or type(self).__doc__)
+    def __init__(self, text: object = None, *more: object) -> None:
+        super().__init__(text or type(self).__doc__, *more)
 
 
 # What a channel layer answers ------------------------------------------------------------

@@ -124,6 +124,8 @@ class AsgiHandler(BaseHandler):
     #: The most content of one reply, in bytes: larger ones are copied more slowly than they save.
     chunk_size = 128 * 1024
 
+    _view_middleware: list[Callable[..., Any]]
+
     def __init__(self) -> None:
         super().__init__()
         self.load_middleware()
@@ -191,6 +193,11 @@ class AsgiHandler(BaseHandler):
 
     # A view that raises ResponseLater has not failed, so it must not come out of Django's
     # exception handling: the session is saved and no error is logged or signalled.
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """``process_view`` may answer later, too; elsewhere in middleware it is an error."""
+        super().load_middleware(is_async)
+        self._view_middleware = [_catching_later(each) for each in self._view_middleware]
 
     def process_exception_by_middleware(
         self, exception: Exception, request: HttpRequest

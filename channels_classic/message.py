@@ -7,7 +7,8 @@ from collections.abc import ItemsView, KeysView, ValuesView
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from channels_classic.channel import Channel
+from channels_classic import outbox
+from channels_classic.channel import Channel, Group
 from channels_classic.layers.traffic import Content
 
 if TYPE_CHECKING:
@@ -80,3 +81,42 @@ class Message:
 
     def __repr__(self) -> str:
         return f"<Message on {self.channel_name}: {', '.join(self.content)}>"
+
+
+class PendingMessageStore:
+    """The sends that wait for the end of the consumer, under their name in Channels 1.
+
+    Consumers have an outbox without this. It is for code, of tests say, that has the sends of a
+    stretch of its own held back: from ``prepare`` to ``send_and_flush``.
+    """
+
+    #: How long ``send_and_flush`` waits for full channels, in seconds.
+    retry_time = outbox.FLUSH_DEADLINE
+
+    @property
+    def active(self) -> bool:
+        """Whether sends are held back here, in this thread or task."""
+        return outbox.current() is not None
+
+    def prepare(self, **kwargs: Any) -> None:
+        """Hold sends back from here on; what is held back already stays so."""
+        outbox.begin()
+
+    def append(self, sender: Channel | Group, content: Content) -> None:
+        """``sender.send(content)``, which is held back while the store is active."""
+        sender.send(content)
+
+    def send_and_flush(self, **kwargs: Any) -> None:
+        """Send what was held back, in its order, and hold back no more.
+
+        What a channel refuses for ``retry_time`` seconds is counted, logged and dropped. Raises
+        ``LayerUnavailable``.
+        """
+        held = outbox.current()
+        if held is not None:
+            held.is_over = True
+            held.flush(deadline=self.retry_time)
+
+
+#: The one there is.
+pending_message_store = PendingMessageStore()

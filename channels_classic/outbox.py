@@ -23,8 +23,18 @@ FLUSH_PAUSE = 0.2
 class Outbox:
     """The sends of one consumer, in order, with the layer each is for."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply_channel: str | None = None) -> None:
         self.sends: list[tuple[BaseChannelLayer, Envelope]] = []
+        self._reply_channel = reply_channel
+        self._answered_at_once = False
+        #: Whether the consumer is over: tasks and threads that it left behind send at once.
+        self.is_over = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything goes to ``reply_channel``: held back, or sent at once."""
+        held = (envelope.name == self._reply_channel for _, envelope in self.sends)
+        return self._answered_at_once or any(held)
 
     def add(
         self,
@@ -36,8 +46,16 @@ class Outbox:
         delay: float = 0,
     ) -> None:
         """Hold one send back. What is wrong with it is raised now, where it was written."""
-        envelope = layer.prepare(name, content, to_group=to_group, delay=delay)
+        self.hold(layer, layer.prepare(name, content, to_group=to_group, delay=delay))
+
+    def hold(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
+        """Hold one send back that has been checked and encoded."""
         self.sends.append((layer, envelope))
+
+    def note(self, name: str) -> None:
+        """Hear that something is sent to ``name`` at once."""
+        if name == self._reply_channel:
+            self._answered_at_once = True
 
     def take(self, layer: BaseChannelLayer) -> list[Envelope]:
         """The sends for ``layer``, taken out, for a caller that puts them on the bus itself."""
@@ -73,17 +91,37 @@ _current: ContextVar[Outbox | None] = ContextVar("channels_classic_outbox", defa
 
 def current() -> Outbox | None:
     """The outbox of the consumer that is running here, if one is."""
-    return _current.get()
+    outbox = _current.get()
+    return None if outbox is None or outbox.is_over else outbox
+
+
+def begin() -> None:
+    """Hold sends back from here on, until the outbox ``is_over``."""
+    outbox = _current.get()
+    if outbox is None:
+        _current.set(Outbox())
+    else:
+        outbox.is_over = False
+
+
+def pending(name: str, *, immediately: bool) -> Outbox | None:
+    """Where a send to ``name`` is held back; None when it is made at once, which is noted."""
+    outbox = current()
+    if outbox is None or not immediately:
+        return outbox
+    outbox.note(name)
+    return None
 
 
 @contextmanager
-def holding() -> Iterator[Outbox]:
+def holding(reply_channel: str | None = None) -> Iterator[Outbox]:
     """Hold back every send made in the block, this thread's or this task's; the caller flushes."""
-    outbox = Outbox()
+    outbox = Outbox(reply_channel)
     token = _current.set(outbox)
     try:
         yield outbox
     finally:
+        outbox.is_over = True
         _current.reset(token)
 
 

@@ -6,6 +6,7 @@ import fnmatch
 import logging
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -84,9 +85,28 @@ class Worker:
         """Whether the worker has been asked to stop."""
         return self._stop.is_set()
 
+    @termed.setter
+    def termed(self, termed: bool) -> None:
+        if termed:
+            self.stop()
+        else:
+            self._stop.clear()
+
     def stop(self) -> None:
         """Ask the worker to end once the message in hand is finished."""
         self._stop.set()
+
+    def install_signal_handler(self) -> None:
+        """Have SIGTERM and SIGINT call ``sigterm_handler`` from now on; ``run`` needs it not."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.sigterm_handler)
+
+    def sigterm_handler(self, signo: int, stack_frame: object) -> None:
+        """What the first SIGTERM or SIGINT does: ``stop``. A subclass may do more."""
+        self.stop()
+
+    def _stop_by_signal(self) -> None:
+        self.sigterm_handler(signal.SIGTERM, None)
 
     def ready(self) -> None:
         """Tell the receivers of ``worker_ready`` that work begins."""
@@ -107,7 +127,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until asked to stop; nothing that a message or a consumer does ends it."""
-        with on_stop(self.stop, wanted=self.signal_handlers), self._alive():
+        with on_stop(self._stop_by_signal, wanted=self.signal_handlers), self._alive():
             self._loop()
 
     @contextmanager
@@ -195,7 +215,7 @@ class WorkerGroup(Worker):
             threading.Thread(target=worker._loop, name=f"worker {number}", daemon=True)
             for number, worker in enumerate(self.workers, 2)
         ]
-        with on_stop(self.stop, wanted=self.signal_handlers), self._alive():
+        with on_stop(self._stop_by_signal, wanted=self.signal_handlers), self._alive():
             for thread in threads:
                 thread.start()
             self._loop()

@@ -207,7 +207,8 @@ def test_a_layer_for_one_machine_of_another_package_is_refused_naming_ours(manag
 
 @pytest.mark.parametrize("path", sorted(set(REPLACED_BACKENDS.values())))
 def test_what_replaces_a_layer_can_be_used(manager, path):
-    with layers(BACKEND=path):
+    needed = {"services": ["mymaster"]} if "Sentinel" in path else {}
+    with layers(BACKEND=path, CONFIG=needed):
         assert isinstance(manager.make_backend("default").channel_layer, BaseChannelLayer)
 
 
@@ -312,6 +313,13 @@ def test_set_replaces_a_layer_and_returns_the_old_one(manager):
 def test_set_returns_none_when_there_was_no_layer(manager):
     with layers():
         assert manager.set("default", manager.make_backend("default")) is None
+
+
+def test_none_lets_go_of_a_layer(manager):
+    with layers():
+        old = manager["default"]
+        assert manager.set("default", None) is old
+        assert manager["default"] is not old
 
 
 def test_rebuild_forgets_the_layers_and_closes_them(manager, monkeypatch):

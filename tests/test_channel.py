@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import time
 
 import pytest
+from django.db import transaction
+from django.db.utils import ConnectionDoesNotExist
 
 from channels_classic import outbox
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
@@ -281,3 +285,276 @@ def test_who_is_no_member_can_be_discarded(wrapper, layer):
 def test_a_group_that_nobody_is_in_can_be_sent_to(wrapper, layer):
     Group("group", channel_layer=wrapper).send({})
     assert layer.group_channels("group") == []
+
+
+# At commit ----------------------------------------------------------------------------------------
+
+transactional = pytest.mark.django_db(transaction=True)
+
+
+def reached(kind, wrapper):
+    """A target of this kind, all of which comes on the channel "work"."""
+    if kind is Channel:
+        return Channel("work", channel_layer=wrapper)
+    group = Group("group", channel_layer=wrapper)
+    group.add("work")
+    return group
+
+
+@both
+@transactional
+def test_on_commit_it_is_sent_when_the_transaction_is_committed(kind, wrapper, layer):
+    target = reached(kind, wrapper)
+    with transaction.atomic():
+        target.send({"a": 1}, on_commit=True)
+        assert layer.receive(["work"]) == (None, None)
+    assert layer.receive(["work"]) == ("work", {"a": 1})
+
+
+@both
+@transactional
+def test_on_commit_it_is_never_sent_after_a_rollback(kind, memory):
+    target = reached(kind, memory)
+    with contextlib.suppress(KeyError), transaction.atomic():
+        target.send({}, on_commit=True)
+        raise KeyError
+    with transaction.atomic():
+        pass
+    assert memory.receive(["work"]) == (None, None)
+
+
+@transactional
+def test_on_commit_it_is_not_sent_when_its_savepoint_was_rolled_back(memory):
+    channel = Channel("work", channel_layer=memory)
+    with transaction.atomic():
+        with contextlib.suppress(KeyError), transaction.atomic():
+            channel.send({"in": "savepoint"}, on_commit=True)
+            raise KeyError
+        channel.send({"in": "transaction"}, on_commit=True)
+    assert memory.receive(["work"]) == ("work", {"in": "transaction"})
+    assert memory.receive(["work"]) == (None, None)
+
+
+@both
+@transactional
+def test_on_commit_without_a_transaction_it_is_sent_at_once(kind, memory):
+    reached(kind, memory).send({"a": 1}, on_commit=True)
+    assert memory.receive(["work"]) == ("work", {"a": 1})
+
+
+@transactional
+def test_on_commit_without_a_transaction_a_full_channel_is_the_senders_affair(memory):
+    channel = Channel("work", channel_layer=memory)
+    channel.send({}), channel.send({})
+    with pytest.raises(ChannelFull):
+        channel.send({}, on_commit=True)
+
+
+@transactional
+def test_on_commit_the_content_is_what_it_was_at_the_call(memory):
+    content = {"a": 1}
+    with transaction.atomic():
+        Channel("work", channel_layer=memory).send(content, on_commit=True)
+        content["a"] = 2
+    assert memory.receive(["work"]) == ("work", {"a": 1})
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [("not fine", {}, InvalidName), ("fine", {"a": object()}, InvalidContent)],
+)
+@transactional
+def test_on_commit_what_is_wrong_is_known_at_the_call(kind, name, content, error, memory):
+    with transaction.atomic(), pytest.raises(error):
+        kind(name, channel_layer=memory).send(content, on_commit=True)
+
+
+@transactional
+def test_a_send_that_fails_at_commit_is_logged_and_harms_no_other(memory, caplog):
+    channel, ran = Channel("work", channel_layer=memory), []
+    channel.send({}), channel.send({})
+    with transaction.atomic():
+        channel.send({}, on_commit=True)
+        transaction.on_commit(lambda: ran.append("other"))
+    assert ran == ["other"]
+    [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert "work is full" in record.getMessage()
+
+
+@transactional
+def test_on_commit_inside_a_consumer_it_waits_for_the_commit_and_for_its_end(wrapper, layer):
+    channel = Channel("work", channel_layer=wrapper)
+    with outbox.holding() as box:
+        with transaction.atomic():
+            channel.send({"n": 2}, on_commit=True)
+            channel.send({"n": 1})
+            assert len(box.sends) == 1
+        assert len(box.sends) == 2
+        assert layer.receive(["work"]) == (None, None)
+    box.flush()
+    assert layer.receive(["work"]) == ("work", {"n": 1})
+    assert layer.receive(["work"]) == ("work", {"n": 2})
+
+
+@transactional
+def test_on_commit_and_immediately_it_does_not_wait_for_the_end_of_the_consumer(memory):
+    with outbox.holding() as box:
+        with transaction.atomic():
+            Channel("work", channel_layer=memory).send({}, immediately=True, on_commit=True)
+            assert memory.receive(["work"]) == (None, None)
+        assert memory.receive(["work"]) == ("work", {})
+    assert box.sends == []
+
+
+@transactional
+def test_on_commit_after_the_end_of_the_consumer_it_is_sent_at_once(memory):
+    with transaction.atomic():
+        with outbox.holding() as box:
+            Channel("work", channel_layer=memory).send({}, on_commit=True)
+        assert box.sends == []
+    assert memory.receive(["work"]) == ("work", {})
+
+
+@transactional
+def test_a_delay_counts_from_the_commit():
+    layer = InMemoryChannelLayer()
+    channel = Channel("work", channel_layer=ChannelLayerWrapper(layer, "default", []))
+    with transaction.atomic():
+        channel.send({"a": 1}, delay=0.2, on_commit=True)
+        time.sleep(0.2)  # it works
+        began = time.monotonic()
+    assert beaten(layer) == {"a": 1}
+    assert time.monotonic() - began >= 0.19
+
+
+@transactional
+def test_the_database_of_the_commit_may_be_named(memory):
+    channel = Channel("work", channel_layer=memory)
+    with transaction.atomic("default"):
+        channel.send({}, on_commit="default")
+        assert memory.receive(["work"]) == (None, None)
+    assert memory.receive(["work"]) == ("work", {})
+    with pytest.raises(ConnectionDoesNotExist):
+        channel.send({}, on_commit="nope")
+
+
+# In async code ------------------------------------------------------------------------------------
+
+
+@both
+def test_async_code_sends_and_joins(kind, wrapper, layer):
+    async def check():
+        group = Group("group", channel_layer=wrapper)
+        await group.aadd("work")
+        target = group if kind is Group else Channel("work", channel_layer=wrapper)
+        await target.asend({"a": 1})
+        await group.adiscard(Channel("work", channel_layer=wrapper))
+
+    asyncio.run(check())
+    assert layer.receive(["work"]) == ("work", {"a": 1})
+    assert layer.group_channels("group") == []
+
+
+@both
+def test_in_async_code_what_is_wrong_is_known_at_once(kind, memory):
+    with pytest.raises(InvalidContent):
+        asyncio.run(kind("work", channel_layer=memory).asend("text"))
+
+
+def test_in_async_code_a_full_channel_is_the_senders_affair(memory):
+    async def check():
+        for _ in range(3):
+            await Channel("work", channel_layer=memory).asend({})
+
+    with pytest.raises(ChannelFull, match="work is full"):
+        asyncio.run(check())
+
+
+def test_in_async_code_a_group_passes_over_its_full_members(memory):
+    async def check():
+        group = Group("group", channel_layer=memory)
+        await group.aadd("work")
+        for _ in range(3):
+            await group.asend({})
+
+    asyncio.run(check())
+    assert memory.channel_statistics("work")["messages_pending"] == 2
+
+
+def test_in_async_code_a_message_may_come_later(wrapper, layer):
+    began = time.monotonic()
+    asyncio.run(Channel("work", channel_layer=wrapper).asend({"a": 1}, delay=0.2))
+    assert beaten(layer) == {"a": 1}
+    assert time.monotonic() - began >= 0.19
+
+
+@both
+def test_inside_an_async_consumer_a_send_waits_for_its_end(kind, memory):
+    async def consumer():
+        target = reached(kind, memory)
+        with outbox.holding() as box:
+            await target.asend({"n": 1})
+            await target.asend({"n": 0}, immediately=True)
+            target.send({"n": 2})
+        assert memory.receive(["work"]) == ("work", {"n": 0})
+        await box.flush_async()
+
+    asyncio.run(consumer())
+    assert memory.receive(["work"]) == ("work", {"n": 1})
+    assert memory.receive(["work"]) == ("work", {"n": 2})
+
+
+def test_a_thread_of_an_async_consumer_sends_with_it(memory):
+    async def consumer():
+        with outbox.holding() as box:
+            await asyncio.to_thread(Channel("work", channel_layer=memory).send, {"a": 1})
+        return box
+
+    assert len(asyncio.run(consumer()).sends) == 1
+    assert memory.receive(["work"]) == (None, None)
+
+
+def test_a_task_that_a_consumer_left_behind_sends_at_once(memory):
+    async def consumer():
+        ended = asyncio.Event()
+
+        async def later():
+            await ended.wait()
+            await Channel("work", channel_layer=memory).asend({"a": 1})
+
+        with outbox.holding() as box:
+            task = asyncio.create_task(later())
+        await box.flush_async()
+        ended.set()
+        await task
+
+    asyncio.run(consumer())
+    assert memory.receive(["work"]) == ("work", {"a": 1})
+
+
+def test_a_plain_send_works_on_an_event_loop_too(wrapper, layer):
+    """As from a notebook or a bot: it takes one round trip, during which the loop waits."""
+
+    async def check():
+        Channel("work", channel_layer=wrapper).send({"a": 1})
+
+    asyncio.run(check())
+    assert layer.receive(["work"]) == ("work", {"a": 1})
+
+
+# Full channels of other layers --------------------------------------------------------------------
+
+
+def test_a_full_channel_is_told_by_the_error_of_its_layer():
+    class Full(ChannelFull):
+        pass
+
+    class Layer(ClassicLayer):
+        ChannelFull = Full
+
+        def send(self, channel, content):
+            raise Full
+
+    with pytest.raises(Full):
+        Channel("work", channel_layer=ChannelLayerWrapper(Layer(), "default", [])).send({})

@@ -258,6 +258,27 @@ def test_an_include_that_cannot_be_imported(failing_module):
     assert "'nowhere.routing'" in only(entry(ROUTING="failing_shop.routing"), "E010").msg
 
 
+@pytest.mark.parametrize(
+    "statement", ["from channels.routing import route", "from channels import Group"]
+)
+def test_a_module_that_still_imports_channels_1_is_told_where_it_is_now(
+    failing_module, monkeypatch, statement
+):
+    monkeypatch.setitem(sys.modules, "channels", None)  # whatever is installed here
+    failing_module(f"{statement}\nrouting = []\n")
+    message = only(entry(ROUTING="failing_shop.routing"), "E008")
+    assert "is in channels_classic, under the same names" in message.hint
+
+
+def test_consumers_that_still_import_channels_1_are_told_where_it_is_now(
+    failing_module, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "channels", None)
+    failing_module("from channels.auth import channel_session_user")
+    message = only(entry(ROUTING={"a": "failing_shop.consumer"}), "E010")
+    assert "is in channels_classic, under the same names" in message.hint
+
+
 def test_a_routing_module_that_fails_in_any_way(failing_module):
     failing_module("def broken(:\n")
     message = only(entry(ROUTING="failing_shop.routing"), "E010")
@@ -301,6 +322,53 @@ def test_a_layer_of_several_processes_in_production_passes():
 def test_a_test_run_is_not_warned_of_the_layer_of_one_process():
     with override_settings(DEBUG=False):
         assert found(entry(), deploy=False) == {}
+
+
+# Origins ----------------------------------------------------------------------------------------
+
+
+def found_for_origins(settings, options):
+    settings.CHANNELS_CLASSIC = options
+    return list(found(entry()).items())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        None,
+        {},
+        *(
+            {"ALLOWED_ORIGINS": patterns}
+            for patterns in (None, [], ["*"], ("https://a.org", "null"), {"https://*.a.org:8000"})
+        ),
+    ],
+)
+def test_good_origins_pass(settings, options):
+    assert found_for_origins(settings, options) == []
+
+
+@pytest.mark.parametrize("pattern", ["https://a.org/", "a*.org", "wss://a.org", "", 7, None])
+def test_what_no_page_has_as_its_origin_is_a_warning(settings, pattern):
+    [(number, message)] = found_for_origins(
+        settings, {"ALLOWED_ORIGINS": ["https://b.org", pattern]}
+    )
+    assert number == "W003"
+    assert f"no page has the origin {pattern!r}." in message.msg
+    assert "'https://example.com'" in message.hint
+
+
+@pytest.mark.parametrize("patterns", ["https://a.org", 7, {"https://a.org": True}])
+def test_origins_that_are_no_list_are_a_warning(settings, patterns):
+    [(number, message)] = found_for_origins(settings, {"ALLOWED_ORIGINS": patterns})
+    assert number == "W003"
+    assert f"is not a list but a {type(patterns).__name__}" in message.msg
+
+
+@pytest.mark.parametrize("options", [["ALLOWED_ORIGINS"], "ALLOWED_ORIGINS", 7])
+def test_options_that_are_no_dict_are_a_warning(settings, options):
+    [(number, message)] = found_for_origins(settings, options)
+    assert number == "W003"
+    assert message.msg.startswith("CHANNELS_CLASSIC is not a dict of options: ")
 
 
 # All of them ------------------------------------------------------------------------------------

@@ -22,12 +22,13 @@ from channels_classic.exceptions import (
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.message import Message
 from channels_classic.policy import Outcome
-from channels_classic.routing import Router, route
+from channels_classic.routing import Router, include, route
 from channels_classic.signals import (
     connect_database_receivers,
     consumer_finished,
     consumer_started,
 )
+from channels_classic.utils import name_that_thing
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,17 @@ def test_an_unrouted_message_is_logged_with_what_is_routed(message, caplog):
     assert caplog.messages == [
         "No route matches a message on work (path '/page'): dropped. Routed channels: other"
     ]
+
+
+def test_the_routes_whose_filters_do_not_fit_are_in_the_log(message, caplog):
+    """A path without its slash, or an include that took the slash, are easily overlooked."""
+    missed = [route("work", async_consumer, path="^page"), include([], path="^/never")]
+    assert find(message, Router([*missed, route("other", async_consumer)])) is None
+    [text] = caplog.messages
+    assert text == (
+        "No route matches a message on work (path '/page'): dropped. Tried, and their filters do "
+        f"not fit: route(['work'], {__name__}.async_consumer, path='^page')"
+    )
 
 
 def test_a_filter_that_fails_is_logged_and_matches_nothing(message, caplog):
@@ -192,6 +204,34 @@ def test_an_error_is_logged_with_consumer_channel_and_traceback(message, caplog)
     assert record.exc_info[1].args == ("broken consumer",)
 
 
+def test_a_consumer_that_does_not_take_what_is_captured_is_named_with_its_route(caplog):
+    """The system check E011 says so too, but a worker may run without checks."""
+
+    def consumer(message):
+        pass
+
+    routing = [include([route("work", consumer)], path="^/(?P<room>.+)")]
+    wrapper = ChannelLayerWrapper(InMemoryChannelLayer(), "default", routing)
+    dispatch(Message({"path": "/lobby"}, "work", wrapper), wrapper.router)
+    name = name_that_thing(consumer)
+    assert caplog.messages[0].startswith(f"Error in the consumer {name} of a message on work: ")
+    assert "TypeError(" in caplog.messages[0]
+    assert (
+        f". The consumer {name} does not fit route(['work'], {name}): got an unexpected keyword "
+        "argument 'room' (it is called with the message, then each named group as a keyword "
+        "argument)"
+    ) in caplog.messages[0]
+
+
+def test_another_type_error_of_a_consumer_says_nothing_of_routes(caplog):
+    def consumer(message):
+        raise TypeError("mine")
+
+    wrapper = ChannelLayerWrapper(InMemoryChannelLayer(), "default", [route("work", consumer)])
+    dispatch(Message({}, "work", wrapper), wrapper.router)
+    assert caplog.messages[0].endswith("of a message on work: TypeError('mine')")
+
+
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_not_even_these_leave_dispatch(message, error):
     def consumer(message):
@@ -221,6 +261,15 @@ def test_an_http_request_whose_consumer_fails_is_answered_with_500(wrapper):
     _, box, _ = dispatched(message, consumer)
     [(name, content)] = sends(box)
     assert (name, content["status"]) == ("answers?1", 500)
+
+
+def test_a_request_with_a_reply_channel_that_is_none_is_an_error_like_others(wrapper, caplog):
+    def consumer(message):
+        raise RuntimeError
+
+    message = Message({"reply_channel": "not fine!!"}, "http.request", wrapper)
+    outcome, box, _ = dispatched(message, consumer)
+    assert (outcome, box.sends) == (Outcome.FAILED, [])
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from channels_classic import outbox
 from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.channel import Channel
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.message import Message
+from channels_classic.message import Message, pending_message_store
 
 
 @pytest.fixture
@@ -112,3 +114,58 @@ def test_a_copy_carries_nothing_else_over(message):
 
 def test_a_message_shows_its_channel_and_keys_and_no_values(message):
     assert repr(message) == "<Message on work: a, b, reply_channel>"
+
+
+# The old name of the outbox -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def work():
+    return Channel("work", channel_layer=ChannelLayerWrapper(InMemoryChannelLayer(), "default", []))
+
+
+@pytest.fixture
+def store():
+    yield pending_message_store
+    pending_message_store.send_and_flush()
+
+
+def test_the_store_holds_sends_back_until_it_is_flushed(store, work):
+    store.prepare()
+    assert store.active
+    work.send({"n": 1})
+    store.append(work, {"n": 2})
+    assert work.channel_layer.receive(["work"]) == (None, None)
+    store.send_and_flush()
+    assert not store.active
+    assert [work.channel_layer.receive(["work"])[1] for _ in range(2)] == [{"n": 1}, {"n": 2}]
+    work.send({"n": 3})
+    assert work.channel_layer.receive(["work"]) == ("work", {"n": 3})
+
+
+def test_the_store_can_be_used_again(store, work):
+    for _ in range(2):
+        store.prepare()
+        work.send({})
+        assert work.channel_layer.receive(["work"]) == (None, None)
+        store.send_and_flush()
+        assert work.channel_layer.receive(["work"]) == ("work", {})
+
+
+def test_where_no_consumer_runs_the_store_is_not_active(store):
+    assert not store.active
+    store.send_and_flush()
+
+
+def test_the_store_is_a_view_of_the_outbox_of_the_consumer(store, work):
+    with outbox.holding() as box:
+        store.prepare()
+        store.append(work, {"n": 1})
+        assert store.active
+        assert len(box.sends) == 1
+        store.send_and_flush()  # early
+        assert work.channel_layer.receive(["work"]) == ("work", {"n": 1})
+        store.prepare()
+        work.send({"n": 2})
+        assert len(box.sends) == 1
+    assert not store.active

@@ -16,7 +16,7 @@ from channels_classic.exceptions import (
     MessageTooLarge,
 )
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.outbox import Outbox, current, deliver, deliver_async, holding
+from channels_classic.outbox import Outbox, current, deliver, deliver_async, holding, pending
 
 
 class Refusing(InMemoryChannelLayer):
@@ -52,6 +52,50 @@ def contents(layer, channel):
 @pytest.fixture
 def memory():
     return InMemoryChannelLayer()
+
+
+# Whether the reply channel is answered ----------------------------------------------------------
+
+
+def test_a_send_to_the_reply_channel_is_an_answer(memory):
+    with holding("answers?1") as box:
+        box.add(memory, "other", {})
+        assert not box.answered
+        box.add(memory, "answers?1", {})
+    assert box.answered
+
+
+def test_an_answer_that_is_discarded_is_none(memory):
+    with holding("answers?1") as box:
+        box.add(memory, "answers?1", {})
+    box.discard()
+    assert not box.answered
+
+
+def test_a_send_that_is_made_at_once_is_an_answer_and_stays_one():
+    with holding("answers?1") as box:
+        assert pending("other", immediately=True) is None
+        assert not box.answered
+        assert pending("answers?1", immediately=True) is None
+    box.discard()
+    assert box.answered
+
+
+def test_where_a_send_is_held_back_it_is_no_answer_yet():
+    with holding("answers?1") as box:
+        assert pending("answers?1", immediately=False) is box
+    assert not box.answered
+
+
+@pytest.mark.parametrize("immediately", [True, False])
+def test_outside_of_a_consumer_there_is_nothing_to_answer(immediately):
+    assert pending("answers?1", immediately=immediately) is None
+
+
+def test_without_a_reply_channel_nothing_is_an_answer(memory):
+    with holding() as box:
+        box.add(memory, "answers?1", {})
+    assert not box.answered
 
 
 # Holding back -----------------------------------------------------------------------------------

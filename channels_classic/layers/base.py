@@ -26,6 +26,7 @@ from channels_classic.layers.names import (
     random_letters,
     valid_channel_name,
     valid_group_name,
+    valid_key,
 )
 from channels_classic.layers.traffic import (
     Content,
@@ -152,8 +153,10 @@ class BaseChannelLayer:
 
         It replaces what was there. Once the connection has closed, what it has is still there for
         its ``websocket.disconnect``, and is gone soon after; on a channel of no interface server
-        it lives ``group_expiry`` seconds. Raises ``InvalidName``, ``InvalidContent``,
-        ``MessageTooLarge`` or ``LayerUnavailable``.
+        it lives ``group_expiry`` seconds. When a server dies, what its connections have is still
+        there for their wills. It is gone when the layer has lost its data: nobody restores it, as
+        groups are. Raises ``InvalidName``, ``InvalidContent``, ``MessageTooLarge`` or
+        ``LayerUnavailable``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no attachments")
 
@@ -168,8 +171,15 @@ class BaseChannelLayer:
         """Forget what is attached to ``channel`` under ``key``; no error when nothing is."""
         raise NotImplementedError(f"{type(self).__name__} has no attachments")
 
+    def encode_attachment(self, channel: str, key: str, content: Content) -> Any:
+        """Check what is to be attached, and encode it; raises as ``attach``."""
+        valid_channel_name(channel), valid_key(key)
+        if not isinstance(content, dict):
+            raise InvalidContent(f"what is attached is a dict, not {content!r:.80}")
+        return self.encode(content)
+
     def flush(self) -> None:
-        """Remove every message and every group."""
+        """Remove every message, every group and every attachment."""
         raise NotImplementedError
 
     def channel_statistics(self, channel: str) -> dict[str, float]:

@@ -13,6 +13,8 @@ from channels_classic.exceptions import InvalidContent, MessageTooLarge, Undecod
 
 #: What holds nothing, so that most values need one look; subclasses of these come through too.
 _LEAVES = frozenset({str, bytes, int, float, bool, type(None)})
+#: Errors name a value as Python would: ``content['user']['when']``.
+_ROOT = "content"
 
 
 class Codec:
@@ -34,7 +36,7 @@ class Codec:
         ``MessageTooLarge``.
         """
         try:
-            _check_keys(content, "")
+            _check_keys(content, _ROOT)
             data: bytes = msgpack.packb(content)
         except InvalidContent:
             raise
@@ -85,13 +87,13 @@ def _check_keys(content: Mapping[Any, Any], path: str) -> None:
     """msgpack carries keys of any type; a message has str keys alone."""
     for key, value in content.items():
         if type(key) is not str and not isinstance(key, str):
-            raise InvalidContent(f"{_at(path)}: the key {key!r:.80} is not a str")
+            raise InvalidContent(f"{path} has the key {key!r:.80}, which is not a str")
         if type(value) in _LEAVES:
             continue
         if isinstance(value, dict):
-            _check_keys(value, f"{path}.{key}" if path else key)
+            _check_keys(value, f"{path}[{key!r}]")
         elif isinstance(value, (list, tuple)):
-            _check_items(value, f"{path}.{key}" if path else key)
+            _check_items(value, f"{path}[{key!r}]")
 
 
 def _check_items(values: Iterable[Any], path: str) -> None:
@@ -105,15 +107,27 @@ def _check_items(values: Iterable[Any], path: str) -> None:
 
 
 def _explain(content: Mapping[str, Any], error: Exception) -> str:
-    for path, value in _leaves(content, "", 0):
+    for path, value in _leaves(content, _ROOT, 0):
         try:
             msgpack.packb(value)
         except (TypeError, ValueError, OverflowError):
             return (
-                f"{_at(path)}: {value!r:.80} ({type(value).__name__}) cannot be carried; a message "
-                "holds str, bytes, int (64 bits), float, bool, None, and lists and dicts of them"
+                f"{path} is {value!r:.80} ({type(value).__name__}), which cannot be carried: send "
+                f"{_instead(value)}. A message holds str, bytes, int (64 bits), float, bool, None, "
+                "and lists and dicts of them"
             )
     return f"the message cannot be carried: {error}"
+
+
+def _instead(value: Any) -> str:
+    """What to send for ``value``, which msgpack does not take."""
+    if hasattr(type(value), "isoformat"):
+        return "its isoformat()"
+    if hasattr(type(value), "pk"):
+        return "its pk"
+    if isinstance(value, (set, frozenset)):
+        return "list() of it"
+    return "text without surrogates" if isinstance(value, str) else "str() of it"
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterable[tuple[str, Any]]:
@@ -122,13 +136,9 @@ def _leaves(value: Any, path: str, depth: int) -> Iterable[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield path, key
-            yield from _leaves(item, f"{path}.{key}" if path else str(key), depth + 1)
+            yield from _leaves(item, f"{path}[{key!r}]", depth + 1)
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{path}[{index}]", depth + 1)
     else:
         yield path, value
-
-
-def _at(path: str) -> str:
-    return f"message[{path}]" if path else "message"

@@ -23,6 +23,10 @@ OnReceipt = Callable[[str, int, bool], None]
 #: How long sends to a closed connection are refused once it was noticed, in seconds.
 GONE = 60.0
 
+#: The channel of the last message of a connection: what is attached to one outlives its close for
+#: as long as that message may wait.
+LAST = "websocket.disconnect"
+
 
 def always_open(local: str) -> bool:
     """For readers without connections that close."""

@@ -16,6 +16,7 @@ from channels_classic.layers.base import BaseChannelLayer, Received
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import (
+    LAST,
     Inbox,
     IsOpen,
     OnReceipt,
@@ -29,6 +30,7 @@ from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
     valid_group_name,
+    valid_key,
     valid_receive_names,
     valid_worker_names,
 )
@@ -43,6 +45,8 @@ from channels_classic.layers.traffic import (
 
 #: How long a blocking receive waits before it gives up, in seconds.
 BLOCK = 5.0
+#: How long the attachments of a connection outlive the last message to its consumers, in seconds.
+GRACE = 60.0
 
 
 class InMemoryChannelLayer(BaseChannelLayer):
@@ -55,6 +59,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
     receipts = True
     later = True
+    attachments = True
     #: Other processes cannot see this layer; ``runworker`` refuses it.
     local_only = True
 
@@ -241,6 +246,38 @@ class InMemoryChannelLayer(BaseChannelLayer):
         valid_group_name(group)
         with self.hold() as store:
             return store.groups.count(group)
+
+    # Attachments ------------------------------------------------------------------------
+
+    def attach(self, channel: str, key: str, content: Content) -> None:
+        payload = self.encode_attachment(channel, key, content)
+        process = non_local_name(channel)
+        is_open = self.store.is_open.get(process)
+        if is_open is None:
+            until = self._clock() + self.group_expiry
+        else:
+            is_late = not is_open(channel[len(process) :])
+            until = self.attachments_end() if is_late else inf
+        with self.hold() as store:
+            store.attachments.put(channel, key, payload, until=until)
+
+    def attached(self, channels: Sequence[str], key: str) -> list[Content | None]:
+        names = [valid_channel_name(channel) for channel in channels]
+        valid_key(key)
+        with self.hold() as store:
+            now = store.clock()
+            found = [store.attachments.get(name, key, now=now) for name in names]
+        return [None if each is None else self._codec.decode(each) for each in found]
+
+    def detach(self, channel: str, key: str) -> None:
+        valid_channel_name(channel), valid_key(key)
+        with self.hold() as store:
+            store.attachments.remove(channel, key)
+
+    def attachments_end(self) -> float:
+        """Until when connections that close now keep what is attached to them."""
+        expiry = self.get_expiry(LAST)
+        return self._clock() + GRACE + (self.group_expiry if expiry is None else expiry)
 
     # The rest of the contract -----------------------------------------------------------
 

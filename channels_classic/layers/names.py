@@ -36,6 +36,13 @@ def valid_group_name(name: str) -> str:
     return name
 
 
+def valid_key(key: str) -> str:
+    """``key``, under which something is attached to a connection, or ``InvalidName``."""
+    if not isinstance(key, str) or len(key) > _NAME_LENGTH or not _GROUP.fullmatch(key):
+        raise InvalidName(f"{_shown(key)} is not a key of attachments: use {_RULE}")
+    return key
+
+
 def valid_receive_names(names: Sequence[str]) -> list[str]:
     """``names`` as a list, or ``InvalidName``; ``!`` channels are received by their process."""
     if isinstance(names, (str, bytes)):

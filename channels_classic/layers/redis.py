@@ -21,10 +21,11 @@ from channels_classic.layers.names import (
     non_local_name,
     valid_channel_name,
     valid_group_name,
+    valid_key,
     valid_receive_names,
     valid_worker_names,
 )
-from channels_classic.layers.on_redis import dead, upkeep
+from channels_classic.layers.on_redis import attachments, dead, upkeep
 from channels_classic.layers.on_redis.cluster import cluster_nodes
 from channels_classic.layers.on_redis.entries import acknowledgements, by_shard, receipts
 from channels_classic.layers.on_redis.inbox import RedisInbox
@@ -64,6 +65,7 @@ class RedisChannelLayer(BaseChannelLayer):
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics", "async"]
     receipts: ClassVar[bool] = True
     later: ClassVar[bool] = True
+    attachments: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -200,6 +202,25 @@ class RedisChannelLayer(BaseChannelLayer):
     def _of_process(self, verb: str, group: str, process: str) -> Any:
         shard = self.shard_of(process)
         return shard.call((verb, shard.keys.members(group, process)))[0]
+
+    # Attachments ------------------------------------------------------------------------
+
+    def attach(self, channel: str, key: str, content: Content) -> None:
+        payload = self.encode_attachment(channel, key, content)
+        command = attachments.attach_command(self, channel, key, payload)
+        self._spread.call(self.shard_of(channel), command)
+
+    def attached(self, channels: Sequence[str], key: str) -> list[Content | None]:
+        valid_key(key)
+        found: dict[str, bytes | None] = {}
+        for look in attachments.looks(self, [valid_channel_name(name) for name in channels], key):
+            found |= look.found(self._spread.call(look.shard, *look.commands()))
+        return [attachments.decoded(self, name, found[name]) for name in channels]
+
+    def detach(self, channel: str, key: str) -> None:
+        valid_channel_name(channel), valid_key(key)
+        command = attachments.detach_command(self, channel, key)
+        self._spread.call(self.shard_of(channel), command)
 
     # Workers and servers ----------------------------------------------------------------
 

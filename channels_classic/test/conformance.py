@@ -10,6 +10,7 @@ import time
 from typing import Any, ClassVar
 
 from channels_classic.layers.traffic import Content, Delivery, lane_of
+from channels_classic.test.conformance_attachments import AttachmentChecks
 from channels_classic.test.conformance_classic import ClassicChecks
 from channels_classic.test.conformance_ends import EndsChecks
 from channels_classic.test.conformance_lanes import LaneChecks
@@ -18,7 +19,9 @@ from channels_classic.test.conformance_promises import PromiseChecks
 from channels_classic.test.layer_case import Taken, by_name
 
 
-class ConformanceTestCase(ClassicChecks, EndsChecks, LaneChecks, LossChecks, PromiseChecks):
+class ConformanceTestCase(
+    ClassicChecks, EndsChecks, LaneChecks, LossChecks, PromiseChecks, AttachmentChecks
+):
     """What people who send and receive may rely on, whatever layer they use.
 
     For unittest and pytest alike::
@@ -30,11 +33,11 @@ class ConformanceTestCase(ClassicChecks, EndsChecks, LaneChecks, LossChecks, Pro
 
     ``channel_layer`` and ``expiry_delay`` are required, else ``setUp`` raises ``ValueError``.
     Without ``capacity_limit`` the checks of capacity are left out, as are those of an extension
-    that the layer does not have, of ``receipts`` and ``later`` when it says that it has none, and
-    of channels that never expire or drop their oldest message without ``forever`` and
-    ``dropping``, which say what the names of such channels begin with. Three hooks are for those
-    who can do more: ``wait`` for a clock that can be moved, ``count_writes`` for what a send to a
-    group costs, and ``put_garbage`` for what happens to entries that are no messages.
+    that the layer does not have, of ``receipts``, ``later`` and ``attachments`` when it says that
+    it has none, and of channels that never expire or drop their oldest message without ``forever``
+    and ``dropping``, which say what the names of such channels begin with. Three hooks are for
+    those who can do more: ``wait`` for a clock that can be moved, ``count_writes`` for what a send
+    to a group costs, and ``put_garbage`` for what happens to entries that are no messages.
 
     Two checks differ from those of Channels 1 on purpose. The capacity of a channel with ``!`` is
     that of one connection, by its full name: one that is full does not make the others of its

@@ -176,10 +176,10 @@ class ClassicChecks(LayerTestCase):
             content = {"fine": 1, "form": {"fields": ["x", {"when": bad}]}}
             with self.subTest(bad=bad), self.assertRaises((TypeError, ValueError)) as caught:
                 self.layer.send(name, content)
-            self.assertIn("form.fields[1].when", str(caught.exception))
+            self.assertRegex(str(caught.exception), "form.+fields.+1.+when")
         with self.assertRaises((TypeError, ValueError)) as caught:
             self.layer.send(name, {"form": {"fields": [{7: "x"}]}})
-        self.assertIn("form.fields[0]", str(caught.exception))
+        self.assertRegex(str(caught.exception), "form.+fields.+0")
         self.assert_nothing([name])
 
     def test_message_size(self) -> None:

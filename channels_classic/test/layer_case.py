@@ -97,7 +97,7 @@ class LayerTestCase(unittest.TestCase):
             self.skipTest(f"the layer has no {method}() of its own")
 
     def require_trait(self, name: str) -> None:
-        """Leave the check out unless the layer has ``receipts``, or ``later``."""
+        """Leave the check out unless the layer has ``receipts``, ``later`` or ``attachments``."""
         if not getattr(self.layer, name):
             self.skipTest(f"the layer has no {name}")
 

@@ -69,7 +69,7 @@ def test_the_content_may_be_given_as_json_text():
 
 
 def test_content_that_no_message_can_carry_is_refused():
-    with pytest.raises(InvalidContent, match=r"message\[when\]"):
+    with pytest.raises(InvalidContent, match=r"content\['when'\]"):
         make(content={"when": timezone.now()})
 
 

@@ -16,7 +16,7 @@ from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.names import non_local_name, random_letters
-from channels_classic.layers.on_redis import fanout, plan, recover, wire
+from channels_classic.layers.on_redis import attachments, fanout, plan, recover, wire
 from channels_classic.layers.on_redis.cluster import tags
 from channels_classic.layers.on_redis.ring import owner
 from channels_classic.layers.on_redis.wire import CLOSED, WORKERS, Keys
@@ -109,6 +109,7 @@ def test_the_times_are_those_on_the_page():
         "a server is believed to live for": replies.TTL,
         "a dead server is left to its finder for": recover.LEASE_TIME,
         "a dead server cannot join groups for": recover._GONE,
+        "what is attached in a process outlives it for": attachments.STAYS,
         "a closed connection counts as full for": ends.GONE,
         "keys outlive the expiry by": plan.GRACE,
     }

@@ -77,6 +77,19 @@ class NoteExceptions:
         self.seen.append(exception)
 
 
+class AnswerLater:
+    """Middleware that leaves the answer of each view to other code, before the view runs."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+    def process_view(self, request: AsgiRequest, *args: Any) -> None:
+        raise request.ResponseLater
+
+
 # Messages -------------------------------------------------------------------------------------
 
 

@@ -83,6 +83,7 @@ def test_the_chunks_follow_the_body_in_their_order(layer):
 
 
 def test_a_chunk_without_content_is_tolerated(layer):
+    """Weakness 18: it was a TypeError."""
     source = chunked(layer, {"more_content": True}, {"content": b"end"})
     assert AsgiRequest(source).body == b"end"
 
@@ -132,6 +133,7 @@ def test_a_receive_that_does_not_block_is_no_busy_loop(monkeypatch):
 
 
 def test_a_long_body_is_kept_on_disk(layer, settings):
+    """Weakness 18: the whole of it was in memory."""
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 10
     made = AsgiRequest(chunked(layer, {"content": b"x" * 20}))
     assert made._stream._rolled
@@ -171,6 +173,7 @@ def test_closing_a_request_closes_its_body():
 
 
 def test_a_body_over_the_memory_limit_is_refused(settings):
+    """Weakness 18: the limit was not looked at."""
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
     with pytest.raises(RequestDataTooBig):
         assert request(method="POST", body=b"x" * 11).body

@@ -37,6 +37,7 @@ def test_a_root_path_is_stripped_from_path_info():
 
 
 def test_a_root_path_is_stripped_only_at_a_path_boundary():
+    """Weakness 19: ``/app`` was stripped from ``/apple``."""
     made = request(path="/apple/", root_path="/app")
     assert made.path_info == made.META["PATH_INFO"] == "/apple/"
 
@@ -54,6 +55,7 @@ def test_the_root_path_itself_leaves_an_empty_path_info():
 
 
 def test_a_root_path_of_none_is_an_empty_script_name():
+    """Weakness 19: it was None in META, too."""
     assert request(root_path=None).META["SCRIPT_NAME"] == ""
 
 

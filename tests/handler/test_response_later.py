@@ -26,6 +26,7 @@ async def later_async(request):
 
 @pytest.mark.parametrize(("url", "function"), [("/", later), ("/async/", later_async)])
 def test_a_view_that_answers_later_answers_nothing_now(serve, url, function):
+    """Weakness 17: it was a 500."""
     assert serve(function, path=url) == []
 
 
@@ -41,6 +42,17 @@ def test_a_view_that_answers_later_is_finished_with(serve, heard):
     finished = heard(request_finished)
     serve(later)
     assert [kwargs["sender"] for kwargs in finished] == [AsgiHandler]
+
+
+def test_middleware_may_leave_the_answer_to_other_code_in_place_of_the_view(
+    serve, settings, heard, caplog
+):
+    """Weakness 17 goes for ``process_view``, too."""
+    failed = heard(got_request_exception)
+    settings.MIDDLEWARE = [f"{site.__name__}.AnswerLater"]
+    assert serve(fail) == []
+    assert not failed
+    assert caplog.text == ""
 
 
 def test_exception_middleware_is_not_shown_an_answer_for_later(serve, settings, monkeypatch):

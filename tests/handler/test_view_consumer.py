@@ -108,6 +108,7 @@ def test_a_full_reply_channel_is_tried_again_with_growing_pauses(consume, monkey
 
 
 def test_a_reply_channel_that_stays_full_is_given_up(consume, monkeypatch, caplog, heard):
+    """Weakness 20: it was tried for ever."""
     clock = Clock(monkeypatch)
     finished = heard(request_finished)
     channel = ReplyChannel(lambda: True)

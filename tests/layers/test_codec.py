@@ -6,10 +6,14 @@ import builtins
 import collections
 import datetime as dt
 import sys
+import uuid
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgpack
 import pytest
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_lazy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,24 +83,46 @@ def test_whatever_is_nested_deep_enough_to_be_sent_can_be_received():
 @pytest.mark.parametrize(
     ("content", "path"),
     [
-        ({"a": object()}, "message[a]:"),
-        ({"a": {"b": [0, {"when": dt.date(2020, 1, 1)}]}}, "message[a.b[1].when]:"),
-        ({"a": [[1, {1, 2}]]}, "message[a[0][1]]:"),
-        ({"a": 2**64}, "message[a]:"),
-        ({"a": -(2**63) - 1}, "message[a]:"),
-        ({"a": ("b", "\ud800")}, "message[a[1]]:"),
-        ({"a": {"\ud800": 1}}, "message[a]:"),
-        ({1: "a"}, "message: the key 1 is not a str"),
-        ({"a": {b"b": 1}}, "message[a]: the key b'b' is not a str"),
-        ({"a": [{"b": {None: 1}}]}, "message[a[0].b]: the key None is not a str"),
-        ({"a": collections.OrderedDict({7: 1})}, "message[a]: the key 7 is not a str"),
-        ({"a": Point({2: 1})}, "message[a[0]]: the key 2"),
+        ({"a": object()}, "content['a'] is "),
+        (
+            {"user": {"seen": [0, {"when": dt.date(2020, 1, 1)}]}},
+            "content['user']['seen'][1]['when'] is datetime.date(2020, 1, 1) (date), which",
+        ),
+        ({"a": [[1, {1, 2}]]}, "content['a'][0][1] is "),
+        ({"a": 2**64}, "content['a'] is "),
+        ({"a": -(2**63) - 1}, "content['a'] is "),
+        ({"a": ("b", "\ud800")}, "content['a'][1] is "),
+        ({"a": {"\ud800": 1}}, "content['a'] is "),
+        ({1: "a"}, "content has the key 1, which is not a str"),
+        ({"a": {b"b": 1}}, "content['a'] has the key b'b', which"),
+        ({"a": [{"b": {None: 1}}]}, "content['a'][0]['b'] has the key None, which"),
+        ({"a": collections.OrderedDict({7: 1})}, "content['a'] has the key 7, which"),
+        ({"a": Point({2: 1})}, "content['a'][0] has the key 2, which"),
     ],
 )
 def test_what_cannot_be_carried_is_named_by_its_path(content, path):
     with pytest.raises(InvalidContent) as caught:
         codec.encode(content)
     assert str(caught.value).startswith(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (dt.datetime(2020, 1, 1, tzinfo=dt.UTC), "send its isoformat()."),
+        (get_user_model()(pk=7), "send its pk."),
+        ({1, 2}, "send list() of it."),
+        (Decimal("1.5"), "send str() of it."),
+        (gettext_lazy("text"), "send str() of it."),
+        (uuid.uuid4(), "send str() of it."),
+        (2**64, "send str() of it."),
+        ("\ud800", "send text without surrogates."),
+    ],
+)
+def test_the_error_says_what_to_send_instead(value, advice):
+    with pytest.raises(InvalidContent) as caught:
+        codec.encode({"a": value})
+    assert advice in str(caught.value)
 
 
 def test_the_value_is_shown_in_part():

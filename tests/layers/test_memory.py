@@ -49,7 +49,7 @@ class TestConformance(ConformanceTestCase):
 
 def kept(layer: InMemoryChannelLayer) -> dict[str, object]:
     """What the layer holds, apart from its counters."""
-    names = ("channels", "waiting", "groups", "gone", "is_open", "later", "dead")
+    names = ("channels", "waiting", "groups", "gone", "is_open", "later", "dead", "attachments")
     found = {name: getattr(layer.store, name) for name in names}
     found["sleepers"] = layer._sleepers
     return {name: each for name, each in found.items() if each}
@@ -61,7 +61,7 @@ def test_it_is_for_one_process(memory_layer):
 
 
 def test_a_message_must_be_fit_for_other_layers_too(memory_layer):
-    with pytest.raises(InvalidContent, match=r"message\[a\]"):
+    with pytest.raises(InvalidContent, match=r"content\['a'\]"):
         memory_layer.send("x", {"a": object()})
 
 

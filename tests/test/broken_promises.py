@@ -1,13 +1,14 @@
-"""Channel layers with one fault each: in lanes, delays, further attempts, and counters."""
+"""Channel layers with one fault each: in lanes, delays, further attempts, counts, attachments."""
 
 from __future__ import annotations
 
 import itertools
+from math import inf
 from typing import Any
 
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.in_memory import store as memory_store
-from channels_classic.layers.in_memory.ends import MemoryReceiver
+from channels_classic.layers.in_memory.ends import MemoryInbox, MemoryReceiver
 from channels_classic.layers.in_memory.store import Entry, Receipt
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.layers.names import non_local_name
@@ -243,3 +244,79 @@ class StopsAtGarbage(Parts):
             if isinstance(taken, Entry):
                 return memory_store.Taken(taken, self.codec.decode(taken.payload))
             return None
+
+
+# Attachments --------------------------------------------------------------------------------
+
+
+class AttachesUnderOneKey(Parts):
+    class Store(memory_store.Store):
+        def _empty(self):
+            super()._empty()
+            put, get = self.attachments.put, self.attachments.get
+            self.attachments.put = lambda channel, key, *args, **kw: put(channel, "", *args, **kw)
+            self.attachments.get = lambda channel, key, **kw: get(channel, "", **kw)
+
+
+class MergesWhatIsAttached(InMemoryChannelLayer):
+    def attach(self, channel, key, content):
+        [before] = self.attached([channel], key)
+        super().attach(channel, key, {**(before or {}), **content})
+
+
+class AttachesTheObjectItself(InMemoryChannelLayer):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.objects: dict[tuple[str, str], Any] = {}
+
+    def attach(self, channel, key, content):
+        self.encode_attachment(channel, key, content)
+        self.objects[channel, key] = content
+
+    def attached(self, channels, key):
+        return [self.objects.get((channel, key)) for channel in channels]
+
+
+class DetachesTheLastOnly(Parts):
+    class Store(memory_store.Store):
+        def _empty(self):
+            super()._empty()
+            remove, kept = self.attachments.remove, self.attachments._kept
+            self.attachments.remove = lambda channel, key: (
+                remove(channel, key) if len(kept) == 1 else None
+            )
+
+
+class AttachesUnderAnyKey(InMemoryChannelLayer):
+    def encode_attachment(self, channel, key, content):
+        return self.encode(content)
+
+
+class AttachesToPlainChannelsForEver(Parts):
+    class Store(memory_store.Store):
+        def _empty(self):
+            super()._empty()
+            put = self.attachments.put
+            self.attachments.put = lambda *args, until: put(*args, until=inf)
+
+
+class ForgetsAttachmentsAtTheClose(Parts):
+    class Inbox(MemoryInbox):
+        def forget(self, local):
+            super().forget(local)
+            for key in ("user", "seat"):
+                self.layer.detach(self.process + local, key)
+
+
+class NeverForgetsAttachments(Parts):
+    class Store(memory_store.Store):
+        def _empty(self):
+            super()._empty()
+            self.attachments.end = lambda channel, until: None
+
+
+class FlushesNoAttachments(InMemoryChannelLayer):
+    def flush(self):
+        kept = self.store.attachments
+        super().flush()
+        self.store.attachments = kept

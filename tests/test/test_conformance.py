@@ -218,6 +218,19 @@ FAULTS = {
     promises.DropsTheNewest: ["test_what_is_dropped_for_newer_messages_is_counted"],
     promises.LogsEveryLoss: ["test_what_is_dropped_for_newer_messages_is_counted"],
     promises.BelievesInWorkersForEver: ["test_a_worker_is_known_while_it_beats"],
+    promises.AttachesUnderOneKey: ["test_what_is_attached_is_found_by_channel_and_key"],
+    promises.MergesWhatIsAttached: ["test_what_is_attached_again_replaces_what_was"],
+    promises.AttachesTheObjectItself: ["test_what_is_attached_comes_back_as_it_was"],
+    promises.DetachesTheLastOnly: ["test_what_is_detached_is_gone"],
+    promises.AttachesUnderAnyKey: ["test_what_cannot_be_attached_is_refused"],
+    promises.AttachesToPlainChannelsForEver: ["test_attachments_to_a_plain_channel_end"],
+    promises.ForgetsAttachmentsAtTheClose: [
+        "test_attachments_are_there_for_the_last_message_of_a_connection"
+    ],
+    promises.NeverForgetsAttachments: [
+        "test_attachments_of_a_connection_end_some_minutes_after_its_close"
+    ],
+    promises.FlushesNoAttachments: ["test_a_flush_forgets_attachments"],
     promises.StopsAtGarbage: ["test_entries_that_are_no_messages_are_passed_over"],
 }
 
@@ -267,10 +280,11 @@ def test_an_attribute_that_is_missing_is_named(attributes):
 def test_checks_of_what_a_layer_does_not_have_are_left_out():
     class Small(InMemoryChannelLayer):
         extensions = ["flush"]  # noqa: RUF012
-        receipts = later = False
+        receipts = later = attachments = False
 
     checks = ["test_groups", "test_async_verbs", "test_what_is_refused_is_counted"]
     checks += ["test_each_lane_gets_its_receipt", "test_attempts_are_carried"]
+    checks += ["test_what_is_detached_is_gone"]
     assert set(outcome(Small, checks).values()) == {"skipped"}
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 
+from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.pace import Pace
 from channels_classic.routing import route
@@ -116,3 +117,44 @@ def test_servers_know_of_a_worker_while_it_runs(layer):
         until(alive)
         assert survives(site)
     assert not alive()
+
+
+# Names of Channels 1 ------------------------------------------------------------------------------
+
+
+def test_a_signal_calls_the_handler_of_a_subclass():
+    heard = []
+
+    class Telling(Worker):
+        def sigterm_handler(self, signo, stack_frame):
+            heard.append(signo)
+            super().sigterm_handler(signo, stack_frame)
+
+    worker = Telling(ChannelLayerWrapper(InMemoryChannelLayer(), "default", [route(WORK, report)]))
+    worker.on_announced = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    worker.run()
+    assert heard == [signal.SIGTERM]
+    assert worker.termed
+
+
+def test_the_handler_can_be_installed_by_hand():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    worker = Worker(None)
+    try:
+        worker.install_signal_handler()
+        for number in before:
+            worker.termed = False
+            os.kill(os.getpid(), number)
+            assert worker.termed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_worker_can_be_stopped_by_its_attribute(site):
+    site = site(report)
+    with site.working():
+        site.send(number=1)
+        assert site.received() == {"number": 1}
+        site.worker.termed = True
+    assert site.worker.termed

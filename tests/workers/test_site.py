@@ -124,10 +124,10 @@ def test_when_the_channel_is_full_the_user_is_told_and_the_photo_has_failed(site
 
 
 def test_when_the_layer_is_away_the_user_is_told(site, client, photos, monkeypatch):
-    def send(*args: Any) -> None:
+    def deliver(*args: Any) -> None:
         raise LayerUnavailable
 
-    monkeypatch.setattr(site, "send", send)
+    monkeypatch.setattr(site, "deliver", deliver)
     assert client.post("/thumbnails/", {"photo": jpeg()}).status_code == 503
     assert photos.get().status == "failed"
 

@@ -95,6 +95,7 @@ class MemoryInbox(Inbox):
         with self.layer.hold() as store:
             store.waiting.pop(self.process + local, None)
             store.groups.forget(self.process + local)
+            store.attachments.end(self.process + local, until=self.layer.attachments_end())
 
     def refuse(self, local: str) -> None:
         with self.layer.hold() as store:
@@ -107,6 +108,7 @@ class MemoryInbox(Inbox):
         process = self.process
         with self.layer.hold() as store:
             store.groups.forget_process(process)
+            store.attachments.end_process(process, until=self.layer.attachments_end())
             store.later.drop(process)
             store.channels.pop(process, None)
             store.is_open.pop(process, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.counters import Counter, no_counts
+from channels_classic.layers.in_memory.attachments import Attachments
 from channels_classic.layers.in_memory.dead import DeadLetters
 from channels_classic.layers.in_memory.later import Later
 from channels_classic.layers.in_memory.memberships import Memberships
@@ -79,6 +80,7 @@ class Store:
         self.waiting: defaultdict[str, int] = defaultdict(int)
         self.later = Later()
         self.groups = Memberships(self.clock)
+        self.attachments = Attachments()
         self.counts: defaultdict[str, dict[str, float]] = defaultdict(no_counts)
         self.totals = no_counts()
         #: By closed connection that is still sent to, until when that is known.
@@ -252,6 +254,7 @@ class Store:
             self.expire(name, entries)
         self.channels = {name: entries for name, entries in self.channels.items() if entries}
         self.groups.expire()
+        self.attachments.expire(now)
         self.gone = {name: until for name, until in self.gone.items() if until > now}
 
     def due_in(self) -> float:

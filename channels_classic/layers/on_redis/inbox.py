@@ -51,7 +51,7 @@ class RedisInbox(Inbox):
         self._last = b"0-0"
         self._is_open = is_open
         self._fanout = Fanout(shard.codec, on_receipt)
-        self._registry = Registry(layer, shard, process, self._fanout)
+        self._registry = Registry(layer, shard, process, fanout=self._fanout, is_open=is_open)
         self._count = 50
         self._clock_offset = 0.0
         self._refresh_at = 0.0

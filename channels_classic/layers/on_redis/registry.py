@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from channels_classic.exceptions import LayerUnavailable
+from channels_classic.layers.ends import IsOpen
+from channels_classic.layers.on_redis.attachments import Sweeper, ending_commands
 from channels_classic.layers.on_redis.elsewhere import Elsewhere, call_all
 from channels_classic.layers.on_redis.fanout import Fanout
 from channels_classic.layers.on_redis.shard import Shard
@@ -29,21 +31,29 @@ _RUN_ID = re.compile(rb"run_id:(\w+)")
 
 
 class Registry:
-    """The heartbeat, the memberships and the wills of one process.
+    """The heartbeat, the memberships, the wills and the end of the attachments of one process.
 
     ``fanout`` knows who is in which group; it is what Redis is told when it has forgotten.
     """
 
     def __init__(
-        self, layer: RedisChannelLayer, shard: Shard, process: str, fanout: Fanout
+        self,
+        layer: RedisChannelLayer,
+        shard: Shard,
+        process: str,
+        *,
+        fanout: Fanout,
+        is_open: IsOpen,
     ) -> None:
         self._layer = layer
         self._shard = shard
         self._process = process
         self._fanout = fanout
+        self._is_open = is_open
         self._wills: dict[str, bytes] = {}
         self._run_id: bytes | None = None
         self._elsewhere = Elsewhere(layer, shard, process, self._group_names)
+        self._sweeper = Sweeper(shard, process, self._is_over)
 
     # The beat ---------------------------------------------------------------------------
 
@@ -59,6 +69,7 @@ class Registry:
         self._run_id = run_id  # now, so that a failed restoration is tried again
         has_lost |= await self._elsewhere.beat()
         await self._leave_emptied_groups()
+        await self._sweeper.sweep()
         return has_lost
 
     def _beat_commands(self, ttl: float) -> list[Command]:
@@ -141,6 +152,10 @@ class Registry:
         if self._wills.pop(local, None) is not None:
             self._post(("HDEL", self._shard.keys.wills(self._process), local))
 
+    def _is_over(self, local: str) -> bool:
+        """Whether the connection is closed and, if it left a will, its consumers know of it."""
+        return not self._is_open(local) and local not in self._wills
+
     def _post(self, command: Command) -> None:
         self._shard.writer().post([command])
 
@@ -156,9 +171,14 @@ class Registry:
 
 
 def remove_process(layer: RedisChannelLayer, shard: Shard, process: str) -> None:
-    """Take a process out of its groups, and everything of it off its shard."""
+    """Take a process out of its groups, and everything of it off its shard.
+
+    What is attached to its connections stays for a while: their consumers may be running.
+    """
     keys = shard.keys
-    [joined] = shard.ask(("SMEMBERS", keys.joined(process)))
+    joined, attached = shard.ask(
+        ("SMEMBERS", keys.joined(process)), ("SMEMBERS", keys.attachments(process))
+    )
     groups = [group.decode("ascii", "replace") for group in joined or ()]
     for group in groups:
         owner = layer.shard_of(group)
@@ -167,6 +187,7 @@ def remove_process(layer: RedisChannelLayer, shard: Shard, process: str) -> None
     shard.ask(
         ("UNLINK", *members, *keys.of_process(process)),
         ("ZREM", keys.servers, process),
+        *ending_commands(shard, process, attached or ()),
     )
 
 

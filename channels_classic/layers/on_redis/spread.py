@@ -286,6 +286,13 @@ class Spread:
             raise problem
         return results
 
+    def call(self, shard: Shard, *commands: Command) -> list[Any]:
+        """The replies of one shard, or ``LayerUnavailable``: at once when it is away."""
+        result = self._do(Job(shard, commands=commands))
+        if isinstance(result, LayerUnavailable):
+            raise result
+        return list(result)
+
     async def has_worker(self, channel: str) -> bool:
         """``has_worker`` of the channel layer: workers read all the shards."""
         jobs = [

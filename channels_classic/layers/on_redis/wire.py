@@ -55,6 +55,7 @@ LEASE = _script("lease")
 COUNT = _script("count")
 GIVE_BACK = _script("give_back")
 BURY = _script("bury")
+ATTACH = _script("attach")
 #: Loaded by every new connection, so that no call finds its script missing.
 SCRIPTS = tuple(each for each in globals().values() if isinstance(each, Script))
 
@@ -111,6 +112,14 @@ class Keys:
         """Hash: local to the message that is sent if the process dies."""
         return f"{self.prefix}wills:{{{process}}}"
 
+    def attached(self, key: str, name: str) -> str:
+        """What is attached under a key: of a process a hash by local, else a string."""
+        return f"{self.prefix}attached:{{{name}}}:{key}"
+
+    def attachments(self, process: str) -> str:
+        """Set: the keys under which something is attached in a process."""
+        return f"{self.prefix}attachments:{{{process}}}"
+
     def gone(self, process: str) -> str:
         """String: the process was found dead, and cleaned up after."""
         return f"{self.prefix}gone:{{{process}}}"
@@ -126,7 +135,7 @@ class Keys:
     def of_process(self, process: str) -> tuple[str, ...]:
         """The keys that end with a process, but for those of its groups.
 
-        What was counted stays for its day.
+        What was counted stays for its day, and what is attached for those who are to be told.
         """
         kinds = (self.inbox, self.waiting, self.joined, self.changed, self.wills, self.later)
         return tuple(key(process) for key in kinds)

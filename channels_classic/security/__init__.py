@@ -1,0 +1,1 @@
+"""Decorators that keep other sites from consumers."""
