@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.core.management import get_commands
 from django.core.signals import setting_changed
 
 from channels_classic.asgi import rebuild_on_change
+from channels_classic.binding.base import BindingMetaclass
+from channels_classic.binding.discovery import look_before_changes
 from channels_classic.checks import register_checks
+from channels_classic.hacks import monkeypatch_django
+from channels_classic.package_checks import check_all
 from channels_classic.signals import connect_database_receivers
 
 
@@ -20,10 +23,14 @@ class ChannelsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        """Register the system checks and the signal receivers; take ``runserver`` over."""
+        """Register checks, signal receivers and bindings; take ``runserver`` over.
+
+        Raises ``RuntimeError`` where a package is too old, ``ValueError`` for a wrong binding.
+        """
+        check_all()
         register_checks()
         connect_database_receivers()
         setting_changed.connect(rebuild_on_change)
-        # Django lets the first app listed win, and staticfiles, which has a runserver of its own,
-        # is listed before us in most projects.
-        get_commands()["runserver"] = self.name
+        BindingMetaclass.register_all()
+        look_before_changes()
+        monkeypatch_django()

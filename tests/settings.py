@@ -15,6 +15,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels_classic",
     "channels_classic.delay",
+    "tests.binding.library",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,1 @@
+"""An app with models of every kind, for the tests of bindings."""
