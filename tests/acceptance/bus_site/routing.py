@@ -1,4 +1,4 @@
-"""The routes of both halves of the site."""
+"""The routes of all parts of the site."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from channels_classic import include
 channel_routing = [
     include("delivery.routing.channel_routing"),
     include("groups.routing.channel_routing"),
+    include("rooms.routing.channel_routing"),
 ]

@@ -20,5 +20,6 @@ CHANNEL_LAYERS = {
         "ROUTING": "routing.channel_routing",
     }
 }
+CHANNELS_CLASSIC = {"PRESENCE_GRACE": float(os.environ.get("BUS_GRACE", "5"))}
 # The file in which consumers write down what they did; see journal.py.
 JOURNAL = os.environ["BUS_JOURNAL"]

@@ -1,0 +1,1 @@
+"""Rooms that announce who comes and who goes."""
