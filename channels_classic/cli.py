@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from channels_classic import __version__
 from channels_classic.asgi import is_local_only
 from channels_classic.cli_dead import dead
+from channels_classic.cli_migrate import migrate
 from channels_classic.cli_target import layer_of, load
 from channels_classic.exceptions import ChannelsError
 from channels_classic.log import setup_logger
@@ -210,6 +211,7 @@ def _banner(addresses: list[str], application: InterfaceServer) -> None:
 
 
 main.add_command(dead)
+main.add_command(migrate)
 
 if __name__ == "__main__":
     main()

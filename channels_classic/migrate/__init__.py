@@ -1,0 +1,1 @@
+"""From Channels 1 to here: what ``channels-classic migrate`` rewrites, and what it points at."""
