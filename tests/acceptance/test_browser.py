@@ -14,7 +14,6 @@ import pytest
 from PIL import Image, ImageDraw
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -27,16 +26,6 @@ ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"
 PHONE_WIDTH = 390
 SIZES = ["small", "medium", "large"]
-OPTIONS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 class Site(NamedTuple):
@@ -126,20 +115,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Process(command, log=folder / "runserver.log", env=env) as server:
         server.wait_for_port(port, 30)
         yield Site(f"http://127.0.0.1:{port}", server)
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for option in [*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    still = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", still)  # screenshots show the end state
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
