@@ -14,7 +14,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 PYENV := $(shell command -v pyenv >/dev/null && echo $$(pyenv root)/versions/*/bin)
 space := $(subst ,, )
 
-.PHONY: help setup demo test acceptance soak soak-hour check lint types floors matrix bench clean tests-need
+.PHONY: help setup demo test acceptance soak soak-hour check lint types floors matrix bench docs clean tests-need
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,8 +93,12 @@ bench: $(BENCH)/.installed  ## side by side with the alternatives: a table of me
 	@bash tools/debian redis-server:redis-server wrk:wrk
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
+docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; a warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:  ## remove what make has made: environment, caches, the demo's data
 	@rm -rf $(VENV) $(BENCH) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache .hypothesis tests/artefacts workers/var
+		.import_linter_cache .hypothesis tests/artefacts workers/var docs/_build
 	@find deploy/supervisor/var -mindepth 1 -not -name .gitignore -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
