@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    name = 'alerts'
+
+    def ready(self):
+        from . import signals  # noqa

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from tasks.views import submit
+
+urlpatterns = [path('submit/<int:number>/', submit)]
