@@ -63,7 +63,7 @@ demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in on
 # Check it ---------------------------------------------------------------------------------
 
 test: $(VENV)/.dev tests-need  ## all tests; installs what they need
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)

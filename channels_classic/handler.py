@@ -33,6 +33,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLResolver, get_resolver, set_script_prefix
 
 from channels_classic.exceptions import ChannelFull, RequestAborted, RequestTimeout, ResponseLater
+from channels_classic.scope import Headers, http_scope
 
 if TYPE_CHECKING:
     from channels_classic.channel import Channel
@@ -48,8 +49,6 @@ LONGEST_PAUSE = 0.5
 
 #: The pause after a receive that brought nothing: a layer need not block, in seconds.
 RECEIVE_PAUSE = 0.01
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class AsgiRequest(ASGIRequest):
@@ -297,43 +296,6 @@ class ViewConsumer:
 def _surely_fits(channel: Channel, earlier: int) -> bool:
     """A reply that is held back is dropped if it finds the channel full for long: not this one."""
     return not earlier or bool(earlier < channel.channel_layer.get_capacity(channel.name))
-
-
-# The message as an ASGI scope -----------------------------------------------------------------
-
-
-def http_scope(content: Content) -> dict[str, Any]:
-    """The ASGI scope of an ``http.request``; old forms of its values are taken too."""
-    path, query_string = content["path"], content.get("query_string") or b""
-    return {
-        "type": "http",
-        "http_version": content.get("http_version", "1.1"),
-        "method": content["method"],
-        "scheme": content.get("scheme") or "http",
-        "path": path if isinstance(path, str) else path.decode("utf-8", "replace"),
-        "query_string": query_string if isinstance(query_string, bytes) else query_string.encode(),
-        "root_path": content.get("root_path") or "",
-        "headers": _scope_headers(content.get("headers") or ()),
-        "client": content.get("client"),
-        "server": content.get("server"),
-    }
-
-
-def _scope_headers(headers: Any) -> Headers:
-    """Lower-case names; none with ``_``, which Django could not tell from ``-``; one cookie."""
-    if isinstance(headers, dict):
-        headers = [(name.encode("latin-1"), value) for name, value in headers.items()]
-    kept: Headers = []
-    cookies: list[bytes] = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"cookie":
-            cookies.append(value)
-        elif b"_" not in lower:
-            kept.append((lower, value))
-    if cookies:
-        kept.append((b"cookie", b"; ".join(cookies)))
-    return kept
 
 
 # The response as replies ----------------------------------------------------------------------

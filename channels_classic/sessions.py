@@ -21,9 +21,9 @@ from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.bus_sessions import OfConnection, Watched, watched
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER, channel_session_engine, option
 from channels_classic.exceptions import ChannelFull, ConsumeLater, DenyConnection
-from channels_classic.handler import http_scope
 from channels_classic.message import Message
 from channels_classic.policy import policy_of
+from channels_classic.scope import http_scope
 
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer

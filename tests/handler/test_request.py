@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from channels_classic.exceptions import ResponseLater
-from channels_classic.handler import AsgiRequest, http_scope
+from channels_classic.handler import AsgiRequest
+from channels_classic.scope import http_scope
 from tests.handler.site import REPLY, message, request
 
 # The request line and META --------------------------------------------------------------------
