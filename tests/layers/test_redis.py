@@ -523,6 +523,20 @@ def test_what_is_given_back_after_a_flush_can_be_taken(make_redis, client):
     receiver.close()
 
 
+def test_what_is_given_back_in_the_millisecond_of_a_flush_is_all_there(make_redis):
+    """Entries of the new stream may have the numbers of those that were flushed."""
+    layer = make_redis()
+    receiver = layer.receiver(["a"])
+    for _ in range(200):
+        for number in range(5):
+            layer.send("a", {"n": number})
+        deliveries = take(receiver)
+        layer.flush()
+        receiver.give_back(deliveries)
+        assert [layer.receive(["a"])[1] for _ in range(5)] == [{"n": n} for n in range(5)]
+    receiver.close()
+
+
 def test_a_classic_reader_that_waits_survives_a_flush(make_redis, client):
     layer = make_redis()
     thread, found = soon(lambda: layer.receive(["a", "p!"], block=True))

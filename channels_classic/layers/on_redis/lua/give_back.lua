@@ -8,9 +8,11 @@ while at <= #ARGV do
   local id, consumer, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local is_held = not is_empty
     and #redis.call('XPENDING', KEYS[1], 'workers', id, id, 1, consumer) == 1
-  if is_held or is_empty then
+  if is_held then
     redis.call('XACK', KEYS[1], 'workers', id)
     redis.call('XDEL', KEYS[1], id)
+  end
+  if is_held or is_empty then
     redis.call('XADD', KEYS[1], '*', unpack(ARGV, at + 3, at + 2 + count))
   end
   at = at + 3 + count
