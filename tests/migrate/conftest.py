@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from channels_classic import cli
 
 Tree = Callable[[Mapping[str, str | bytes]], Path]
 Run = Callable[..., Result]
+
+#: Releases of click before 8.2 put both outputs into one unless told otherwise.
+APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
 
 @pytest.fixture
@@ -34,6 +38,6 @@ def run() -> Run:
     """``run("--check")`` runs ``channels-classic migrate --check .``."""
 
     def migrate(*arguments, path="."):
-        return CliRunner().invoke(cli.main, ["migrate", *arguments, str(path)])
+        return CliRunner(**APART).invoke(cli.main, ["migrate", *arguments, str(path)])
 
     return migrate
