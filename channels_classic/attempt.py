@@ -24,7 +24,7 @@ from channels_classic.layers.traffic import Content, Delivery, Envelope, Reasons
 from channels_classic.message import Message
 from channels_classic.outbox import Outbox
 from channels_classic.pace import Pace
-from channels_classic.policy import Next, Outcome, Policy, decide, policy_of
+from channels_classic.policy import MESSAGE_RETRIES, Next, Outcome, Policy, decide, policy_of
 
 if TYPE_CHECKING:
     from channels_classic.asgi import ChannelLayerWrapper
@@ -58,7 +58,7 @@ class Attempts:
     #: The name of this process in dead letters, and who sends the signals around consumers.
     worker: str
     sender: Any
-    message_retries: int = 10
+    message_retries: int = MESSAGE_RETRIES
     callback: Callable[[str, Message], None] | None = None
 
     def __post_init__(self) -> None:

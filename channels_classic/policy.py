@@ -15,6 +15,8 @@ from channels_classic.utils import name_that_thing
 
 logger = logging.getLogger("channels_classic.policy")
 
+#: How often a consumer may ask for its message to be run later, unless its worker says otherwise.
+MESSAGE_RETRIES = 10
 #: A message whose consumer has ended its worker so often is given up.
 MOST_CRASHES = 3
 #: What ``backoff`` doubles to at most, before ``max_backoff`` is looked at.

@@ -23,6 +23,7 @@ from channels_classic.hands import Hand
 from channels_classic.layers.names import random_letters
 from channels_classic.message import Message
 from channels_classic.pace import Pace
+from channels_classic.policy import MESSAGE_RETRIES
 from channels_classic.signals import worker_ready
 from channels_classic.stopping import on_stop
 from channels_classic.tally import Tally
@@ -51,7 +52,7 @@ class Worker:
         self,
         channel_layer: ChannelLayerWrapper | None,
         callback: Callable[[str, Message], None] | None = None,
-        message_retries: int = 10,
+        message_retries: int = MESSAGE_RETRIES,
         signal_handlers: bool = True,
         only_channels: Sequence[str] | None = None,
         exclude_channels: Sequence[str] | None = None,

@@ -14,7 +14,7 @@ from channels_classic.dispatch import Match, Result, refuse, run, run_async
 from channels_classic.exceptions import ChannelFull, ConsumeLater
 from channels_classic.message import Message
 from channels_classic.outbox import Outbox, by_channel
-from channels_classic.policy import Next, Outcome, Policy, decide, policy_of
+from channels_classic.policy import MESSAGE_RETRIES, Next, Outcome, Policy, decide, policy_of
 from channels_classic.signals import consumer_finished, consumer_started
 from channels_classic.test import commits
 from channels_classic.test.recording import RecordingLayer
@@ -22,8 +22,6 @@ from channels_classic.utils import name_that_thing
 from channels_classic.watch import TimeLimit, Watch
 
 _AROUND = (consumer_started, consumer_finished)
-#: How often a consumer may ask to be run later, as in a worker.
-RETRIES = 10
 #: How many messages ``process_all`` runs before it takes them for endless.
 LIMIT = 1000
 
@@ -45,9 +43,11 @@ def consume(message: Message, match: Match, *, sender: Any = None) -> Any:
     policy = policy_of(match.consumer)
     attempts = 0
     while True:
-        message.__doomed__ = attempts + 1 >= policy.tries(RETRIES)
+        message.__doomed__ = attempts + 1 >= policy.tries(MESSAGE_RETRIES)
         returned, result = _run(message, match, policy, sender)
-        decision = decide(policy, result.outcome, attempts=attempts, message_retries=RETRIES)
+        decision = decide(
+            policy, result.outcome, attempts=attempts, message_retries=MESSAGE_RETRIES
+        )
         if decision.next is not Next.AGAIN or result.outcome is not Outcome.LATER:
             return _conclude(message, result, decision.next, returned)
         attempts += 1
