@@ -90,7 +90,7 @@ class AttachmentChecks(LayerTestCase):
             self.layer.attach(name, "user", {"data": b"x" * (self.layer.max_message_size + 1)})
         self.assertEqual(self.layer.attached([name], "user"), [None])
 
-    def test_attachments_to_a_plain_channel_end(self) -> None:
+    def test_attachments_to_a_plain_channel_expire(self) -> None:
         """After ``group_expiry`` seconds from the last attach; those of a connection do not."""
         open_one, _, _, plain = self._channels()
         if self.layer.group_expiry > 20:

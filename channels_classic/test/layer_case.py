@@ -42,7 +42,7 @@ class LayerTestCase(unittest.TestCase):
     #: How often a receive may come back empty from a channel that is not.
     receive_tries: int = 1
     #: How long a check waits, in seconds, before it says that something does not come.
-    patience: float = 5.0
+    patience: float = 20.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

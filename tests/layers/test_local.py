@@ -79,10 +79,9 @@ class TestConformance(ConformanceTestCase):
         cls.addClassCleanup(remove, cls.folder)
 
     def setUp(self) -> None:
-        expiry = 0.4 if "expir" in self._testMethodName else 60
-        layer = LocalChannelLayer(
-            folder=self.folder, linger=1, expiry=expiry, group_expiry=0.5, capacity=5
-        )
+        waits = "expir" in self._testMethodName
+        lives = {"expiry": 0.4, "group_expiry": 0.5} if waits else {}
+        layer = LocalChannelLayer(folder=self.folder, linger=1, capacity=5, **lives)
         self.channel_layer = layer
         self.addCleanup(layer.close)
         super().setUp()

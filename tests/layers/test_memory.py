@@ -498,7 +498,7 @@ class Load:
             self.took(self.layer.receive(self.names))
 
     async def receive_async(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.is_over():
                 waiting = asyncio.ensure_future(self.layer.receive_async(self.names))
                 await asyncio.wait([waiting], timeout=0.01)
@@ -514,7 +514,7 @@ class Load:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
 
     def guarded(self, job) -> None:
         try:

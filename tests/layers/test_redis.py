@@ -37,7 +37,7 @@ class TestConformance(ConformanceTestCase):
         )  # it fills channels, as messages do
         return {
             "expiry": 0.4 if waits else 60,
-            "group_expiry": 0.5,
+            "group_expiry": 0.5 if waits else 60,
             "capacity": 500 if has_garbage else 5,
             "channel_expiry": {"forever.*": None},
             "channel_overflow": {"dropping.*": "drop_oldest"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -83,6 +83,8 @@ class SpreadReceiver(Receiver):
         #: The read that each shard is busy with.
         self._reads: dict[Shard, Future[Exchange]] = {}
         self._owed = Owed()
+        #: What came too late, or was too much, and could not be given back yet.
+        self._unreturned: deque[Delivery] = deque()
         self._turn = 0
 
     def exchange(
@@ -94,6 +96,9 @@ class SpreadReceiver(Receiver):
         timeout: float,
     ) -> Exchange:
         refused = self._send(done, sends)
+        if self._unreturned:
+            unreturned = [self._unreturned.popleft() for _ in range(len(self._unreturned))]
+            self._give_back_quietly(unreturned)
         try:
             deliveries = self._read(limit, timeout)
         except LayerUnavailable:
@@ -242,8 +247,12 @@ class SpreadReceiver(Receiver):
             self._give_back_quietly(read.result().deliveries)
 
     def _give_back_quietly(self, deliveries: Sequence[Delivery]) -> None:
-        with suppress(LayerUnavailable):  # then they are in hand, until this worker is gone
-            self.give_back(deliveries)
+        """What cannot be given back now is given back with the next exchange."""
+        for shard, own in by_shard(deliveries):
+            try:
+                self._ends[shard].give_back(own)
+            except LayerUnavailable:
+                self._unreturned.extend(own)
 
     def _within(self, limit: int, deliveries: list[Delivery]) -> list[Delivery]:
         """Several shards at once may have brought more than was asked for."""

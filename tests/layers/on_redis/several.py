@@ -33,7 +33,7 @@ class SeveralTestCase(ConformanceTestCase):
         self.channel_layer = self.make(
             prefix=f"{random_letters(8)}:",
             expiry=0.4 if waits else 60,
-            group_expiry=0.5,
+            group_expiry=0.5 if waits else 60,
             capacity=500 if "passed_over" in self._testMethodName else 6,  # garbage takes room
             channel_expiry={"forever*": None},
             channel_overflow={"newest*": "drop_oldest"},

@@ -302,6 +302,29 @@ def test_nothing_is_lost_or_comes_twice_when_connections_are_cut(pair, layer):
     assert pending(layer) == [0, 0]
 
 
+def test_what_could_not_be_given_back_is_given_back_later(pair, layer, receiver, monkeypatch):
+    """Else it is in the hands of a worker that knows nothing of it, for as long as that runs."""
+    shard = layer.shards[0]
+    end, tried = receiver._ends[shard], []
+    give_back = end.give_back
+
+    def fails_once(deliveries) -> None:
+        tried.append(len(deliveries))
+        if len(tried) == 1:
+            raise LayerUnavailable("Redis does not answer")
+        give_back(deliveries)
+
+    monkeypatch.setattr(end, "give_back", fails_once)
+    assert take(receiver) == []
+    put(layer, 0, "plain", {"number": 0})
+    pair.hang(0)
+    assert take(receiver) == []
+    pair.go_on(0)
+    wait_until(lambda: tried)
+    assert all_taken(receiver, 1) == [0]
+    assert pending(layer) == [0, 0]
+
+
 def test_a_receiver_without_a_worker_leaves_no_trace(layer):
     receiver = layer.receiver(["plain"])
     take(receiver)
