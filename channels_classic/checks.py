@@ -15,6 +15,7 @@
 ``channels_classic.W001``  an unknown key in the entry of an alias
 ``channels_classic.W002``  the layer of one process with DEBUG off (``check --deploy`` alone)
 ``channels_classic.W003``  ALLOWED_ORIGINS of CHANNELS_CLASSIC is no list of origins
+``channels_classic.W004``  SERVER of CHANNELS_CLASSIC has an unknown key, or a value it cannot have
 =========================  =====================================================================
 """
 
@@ -38,8 +39,9 @@ from channels_classic.asgi import (
 )
 from channels_classic.conf import channel_layer_configs, option
 from channels_classic.exceptions import ChannelsError
-from channels_classic.origins import is_pattern
+from channels_classic.origin_patterns import is_pattern
 from channels_classic.routing import Router, check_routing
+from channels_classic.server.options import Limits, ServerOptions, configured
 
 KEYS = ("BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG")
 ENTRY_HINT = (
@@ -67,6 +69,10 @@ ORIGIN_HINT = (
     "'https://example.com', 'https://*.example.com', 'https://example.com:8000', 'example.com' "
     "for every scheme and port, or '*' for all. The default is ALLOWED_HOSTS."
 )
+SERVER_HINT = (
+    "The server does not start with it. Its options are those of 'channels-classic server --help', "
+    "with underscores: {'http_timeout': 60}."
+)
 
 
 def register_checks() -> None:
@@ -80,6 +86,7 @@ def register_checks() -> None:
         check_routings,
         check_consumers,
         check_origins,
+        check_server,
     ):
         register(check, "channels_classic")
     # Test runs have DEBUG off and the layer of one process, and are right to.
@@ -214,6 +221,19 @@ def check_origins(**kwargs: Any) -> list[CheckMessage]:
         return [_warning("W003", text, ORIGIN_HINT)]
     bad = [pattern for pattern in patterns if not is_pattern(pattern)]
     return [_warning("W003", f"{where}: no page has the origin {p!r}.", ORIGIN_HINT) for p in bad]
+
+
+def check_server(**kwargs: Any) -> list[CheckMessage]:
+    """``SERVER`` names options of the server, with values that they can have: W004."""
+    if _attempt(option, "SERVER", None)[1] is not None:
+        return []  # W003 is about a CHANNELS_CLASSIC that is no dict
+    errors = [_attempt(_options_of, kind)[1] for kind in (ServerOptions, Limits)]
+    texts = dict.fromkeys(_line(error) for error in errors if error is not None)
+    return [_warning("W004", f"{text}.", SERVER_HINT) for text in texts]
+
+
+def _options_of(kind: type[Any]) -> Any:
+    return kind(**configured(kind))
 
 
 # Helpers ----------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 
 DEFAULT_CHANNEL_LAYER = "default"
 
@@ -22,6 +23,14 @@ def websocket_protocols() -> list[str]:
 def option(name: str, default: Any) -> Any:
     """``CHANNELS_CLASSIC[name]``, or ``default``."""
     return (getattr(settings, "CHANNELS_CLASSIC", None) or {}).get(name, default)
+
+
+def server_options() -> dict[str, Any]:
+    """``CHANNELS_CLASSIC["SERVER"]``; empty without settings, which a server does not need."""
+    if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
+        return {}
+    found: dict[str, Any] = option("SERVER", {})
+    return found
 
 
 def channel_session_engine() -> str | None:

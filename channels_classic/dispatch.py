@@ -18,7 +18,7 @@ from channels_classic.exceptions import (
     TimeLimitExceeded,
 )
 from channels_classic.layers.traffic import Content
-from channels_classic.log import Sparingly
+from channels_classic.log import Sparingly, serving
 from channels_classic.message import Message
 from channels_classic.outbox import Outbox, holding
 from channels_classic.policy import Outcome
@@ -99,10 +99,11 @@ def dispatch(message: Message, router: Router, *, sender: Any = None) -> Result:
     An error is logged, never raised. The caller flushes the sends; there are none when the
     consumer asked to be run later, as it will send them then.
     """
-    match = find(message, router)
-    if match is None:
-        return Result(Outcome.UNROUTED, Outbox())
-    return run(message, match, sender=sender)
+    with serving(message.get("request_id")):
+        match = find(message, router)
+        if match is None:
+            return Result(Outcome.UNROUTED, Outbox())
+        return run(message, match, sender=sender)
 
 
 def run(

@@ -47,6 +47,9 @@ request_logger = logging.getLogger("django.request")
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
 
+#: How fast a body must come at least, in bytes a second, once its time is up.
+SLOWEST = 1024 * 1024
+
 #: The pause after a receive that brought nothing: a layer need not block, in seconds.
 RECEIVE_PAUSE = 0.01
 
@@ -56,7 +59,8 @@ class AsgiRequest(ASGIRequest):
 
     The constructor waits for the whole body. It raises ``UnicodeDecodeError`` for a query string
     that is not text, ``RequestTimeout`` when the body takes longer than ``body_receive_timeout``
-    seconds in total, and ``RequestAborted`` when the client went away before its end.
+    seconds in total (and one for each MiB of it: a long one may take longer), and
+    ``RequestAborted`` when the client went away before its end.
     """
 
     body_receive_timeout = 60
@@ -105,7 +109,9 @@ class AsgiRequest(ASGIRequest):
                 continue
             if chunk.get("closed"):
                 raise RequestAborted
-            yield chunk.get("content") or b""
+            part = chunk.get("content") or b""
+            deadline += len(part) / SLOWEST
+            yield part
             if not chunk.get("more_content"):
                 return
         raise RequestTimeout
@@ -265,7 +271,7 @@ class ViewConsumer:
         with closing(self.handler(message)) as replies:
             for earlier, reply in enumerate(replies):
                 is_last = not reply.get("more_content")
-                if is_last and _surely_fits(channel, earlier):
+                if is_last and _surely_fits(channel, earlier, reply):
                     channel.send(reply)  # held back: it goes out with the worker's next receive
                 elif not self._send_now(channel, reply):
                     logger.error(
@@ -293,9 +299,10 @@ class ViewConsumer:
                 return True
 
 
-def _surely_fits(channel: Channel, earlier: int) -> bool:
+def _surely_fits(channel: Channel, earlier: int, reply: Content) -> bool:
     """A reply that is held back is dropped if it finds the channel full for long: not this one."""
-    return not earlier or bool(earlier < channel.channel_layer.get_capacity(channel.name))
+    encoded = 2 * len(reply.get("content", b""))  # at most: encryption makes it longer
+    return not earlier or bool(earlier < channel.channel_layer.get_room(channel.name, encoded))
 
 
 # The response as replies ----------------------------------------------------------------------

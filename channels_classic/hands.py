@@ -154,7 +154,7 @@ class Hand:
             time.sleep(RETRY)
         if self._sends:
             outbox.give_up(self._layer, self._sends, waited=FLUSH_DEADLINE)
-        self.tally.flush()
+        self.tally.flush(everything=True)
         try:
             self.receiver.close()
         except LayerUnavailable as error:

@@ -1,19 +1,77 @@
-"""Logging: one handler for the commands, and a bound on how often the same is said."""
+"""Logging: one handler for the commands, request ids, and a bound on how often the same is said."""
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextvars import ContextVar, Token
+from typing import Any
 
 #: The same is said at most once in so many seconds.
 EVERY = 10.0
 
+#: What may be the id of a request: no client writes lines of its own into logs.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_request_id: ContextVar[str] = ContextVar("channels_classic_request_id", default="")
+
+
+def is_request_id(value: Any) -> bool:
+    """Whether ``value`` can be the id of a request."""
+    return isinstance(value, str) and _REQUEST_ID.fullmatch(value) is not None
+
+
+def request_id() -> str:
+    """The id of the request or socket that is being served here; empty if none is.
+
+    In consumers and views it is that of their message, whose key ``request_id`` carries it.
+    """
+    return _request_id.get()
+
+
+class serving:
+    """In the block the request with this id is served; what cannot be an id is none.
+
+    Anybody may have sent a message, with anything in it.
+    """
+
+    __slots__ = ("_request_id", "_token")
+
+    def __init__(self, request_id: Any) -> None:
+        self._request_id = request_id if is_request_id(request_id) else ""
+
+    def __enter__(self) -> None:
+        self._token: Token[str] = _request_id.set(self._request_id)
+
+    def __exit__(self, *error: object) -> None:
+        _request_id.reset(self._token)
+
+
+class RequestIdFilter(logging.Filter):
+    """Gives each record a ``request_id``, ``-`` where there is none: for your LOGGING."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        record.request_id = request_id() or "-"
+        return True
+
+
+class _Lines(logging.Formatter):
+    """Time, level, the id of the request if there is one, text."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(about)s%(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        found = request_id()
+        record.about = f"[{found}] " if found else ""
+        return super().formatMessage(record)
+
+
 handler = logging.StreamHandler()
-handler.setFormatter(
-    logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
-)
+handler.setFormatter(_Lines())
 
 #: The loggers that the commands show.
 LOGGERS = ("channels_classic", "django.channels", "uvicorn.error")

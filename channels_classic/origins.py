@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
-from django.utils.http import is_same_domain
+from django.http.request import validate_host
 
 from channels_classic.conf import option
 from channels_classic.exceptions import DenyConnection
 from channels_classic.log import Sparingly
+from channels_classic.origin_patterns import matches, split
 
 if TYPE_CHECKING:
     from channels_classic.layers.traffic import Content
@@ -24,18 +22,6 @@ _say = Sparingly(logging.getLogger("channels_classic.origins"))
 
 #: Who may connect with ``DEBUG`` on and no ``ALLOWED_HOSTS``, as in Django.
 _LOCAL = [".localhost", "127.0.0.1", "[::1]"]
-_PORTS = {"http": "80", "https": "443"}
-#: Patterns without a host: any origin, that of a page in a sandbox, that of a local file.
-_HOSTLESS = ("*", "null", "file://")
-_SUBDOMAINS = re.compile(r"(^|://)\*(?=\.)")
-
-
-class Origin(NamedTuple):
-    """The parts of an origin, or of a pattern for some; empty when it has none."""
-
-    scheme: str
-    host: str
-    port: str
 
 
 def check(message: Message) -> None:
@@ -64,13 +50,13 @@ def is_allowed(origin: str) -> bool:
     patterns = _patterns()
     if patterns is None:
         return is_of_allowed_host(origin)
-    return any(_matches(origin, pattern) for pattern in patterns)
+    return any(matches(origin, pattern) for pattern in patterns)
 
 
 def is_of_allowed_host(origin: str) -> bool:
     """Whether the host of ``origin`` is one of ``ALLOWED_HOSTS``; those without one are not."""
     hosts = settings.ALLOWED_HOSTS or (_LOCAL if settings.DEBUG else [])
-    scheme, host, _ = _split(origin)
+    scheme, host, _ = split(origin)
     return bool(scheme and host) and validate_host(host, hosts)
 
 
@@ -85,14 +71,6 @@ def header(content: Content, name: bytes) -> bytes | None:
     return None
 
 
-def is_pattern(pattern: Any) -> bool:
-    """Whether ``pattern`` can match the origin of a page."""
-    if not isinstance(pattern, str):
-        return False
-    wanted = _split_pattern(pattern)
-    return pattern in _HOSTLESS or (bool(wanted.host) and wanted.scheme not in ("ws", "wss"))
-
-
 def _as_bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode()
 
@@ -101,29 +79,3 @@ def _patterns() -> list[str] | None:
     """The setting; a text is taken for a list of one, and not for one of its letters."""
     patterns = option("ALLOWED_ORIGINS", None)
     return [patterns] if isinstance(patterns, str) else patterns
-
-
-def _matches(origin: str, pattern: str) -> bool:
-    """Whether all that ``pattern`` names is so in ``origin``."""
-    if pattern in ("*", origin):
-        return True
-    given, wanted = _split(origin), _split_pattern(pattern)
-    if not is_same_domain(given.host, wanted.host):
-        return False
-    if not wanted.scheme:
-        return wanted.port in ("", given.port)
-    return (wanted.scheme, wanted.port) == (given.scheme, given.port)
-
-
-@lru_cache(maxsize=256)
-def _split_pattern(pattern: str) -> Origin:
-    """``*.example.com`` as Django writes it, ``.example.com``."""
-    return _split(_SUBDOMAINS.sub(r"\1", pattern))
-
-
-@lru_cache(maxsize=256)
-def _split(origin: str) -> Origin:
-    first, found, rest = origin.lower().partition("://")
-    scheme, netloc = (first, rest) if found else ("", first)
-    host, port = split_domain_port(netloc)
-    return Origin(scheme, host, port or _PORTS.get(scheme, ""))

@@ -10,8 +10,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def on_stop(stop: Callable[[], None], *, wanted: bool = True) -> Iterator[None]:
-    """The first SIGTERM or SIGINT calls ``stop``, a second ends the process at once.
+def on_stop(
+    stop: Callable[[], None],
+    *,
+    wanted: bool = True,
+    at_once: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """The first SIGTERM or SIGINT calls ``stop``, a second ``at_once``, and ends the process.
 
     The handlers that were there before come back when the block ends. Signals can only be had in
     the main thread: elsewhere, or when not ``wanted``, the block just runs.
@@ -23,6 +28,7 @@ def on_stop(stop: Callable[[], None], *, wanted: bool = True) -> Iterator[None]:
 
     def handler(number: int, frame: object) -> None:
         if asked.is_set():
+            at_once()
             os._exit(128 + number)
         asked.set()
         stop()

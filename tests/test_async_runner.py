@@ -11,7 +11,7 @@ import pytest
 from channels_classic import async_runner as async_runner_module
 from channels_classic.async_runner import AsyncRunner
 
-DEADLINE = 10
+DEADLINE = 30
 
 
 @pytest.fixture

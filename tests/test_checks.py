@@ -371,6 +371,41 @@ def test_options_that_are_no_dict_are_a_warning(settings, options):
     assert message.msg.startswith("CHANNELS_CLASSIC is not a dict of options: ")
 
 
+# Options of the server --------------------------------------------------------------------------
+
+
+def found_for_server(settings, options):
+    settings.CHANNELS_CLASSIC = {"SERVER": options}
+    return [each for each in run_checks(tags=["channels_classic"]) if each.id.endswith(".W004")]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"http_timeout": 5}, {"keep_alive": 1.5, "websocket_timeout": None}]
+)
+def test_good_options_of_the_server_pass(settings, options):
+    assert found_for_server(settings, options) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"htp_timeout": 5}, "CHANNELS_CLASSIC['SERVER'] has no option 'htp_timeout': it has "),
+        ({"http_timeout": 0}, "http_timeout must be above 0, not 0."),
+        ({"http_timeout": "5"}, "http_timeout must be a number, not '5'."),
+        ({"websocket_timeout": -1}, "websocket_timeout must be above 0, not -1."),
+        ({"deflate": 1}, "deflate must be True or False, not 1."),
+        ({"allowed_origins": "https://a.org"}, "allowed_origins must be a list, not "),
+        ({"root_path": "app"}, "root_path must begin with '/', not 'app'."),
+        ({"live_path": None}, "live_path must be a text, not None."),
+        (["http_timeout"], "CHANNELS_CLASSIC['SERVER'] is not a dict but a list."),
+    ],
+)
+def test_an_option_that_the_server_would_refuse_is_a_warning(settings, options, sentence):
+    [warning] = found_for_server(settings, options)
+    assert warning.msg.startswith(sentence)
+    assert "channels-classic server --help" in warning.hint
+
+
 # All of them ------------------------------------------------------------------------------------
 
 

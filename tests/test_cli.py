@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 import channels_classic
-from channels_classic import cli
+from channels_classic import cli, cli_server
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import InterfaceServer
-from channels_classic.server.run import CannotListen
+from channels_classic.server.sockets import CannotListen
 from tests.acceptance.processes import Process, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +52,8 @@ class Started:
     """What ``run_server`` was called with."""
 
     application: InterfaceServer
-    listen: cli.Listen
+    listen: cli_server.Listen
+    limits: cli_server.Limits
 
 
 @pytest.fixture
@@ -60,18 +61,18 @@ def started(monkeypatch):
     """Nothing is served: the arguments are kept."""
     kept = Started()
 
-    def run_server(application, listen, *, on_ready):
-        kept.application, kept.listen = application, listen
+    def run_server(application, listen, limits, *, on_ready, inheritance):
+        kept.application, kept.listen, kept.limits = application, listen, limits
         on_ready(["http://127.0.0.1:8000", "unix:/run/site.sock"])
 
-    monkeypatch.setattr(cli, "run_server", run_server)
+    monkeypatch.setattr(cli_server, "run_server", run_server)
     return kept
 
 
 @pytest.fixture(autouse=True)
 def _quiet_logging(monkeypatch):
     """The command sets up logging for its process; here it must leave the loggers alone."""
-    monkeypatch.setattr(cli, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_server, "setup_logger", lambda name, verbosity: None)
 
 
 def run(*arguments, path="tests.test_cli:layer"):
@@ -185,6 +186,12 @@ def test_the_folder_of_the_project_can_be_imported_from(started, module):
         ([], "ws_protocols", ()),
         (["--ws-protocol", "a", "--ws-protocol", "b"], "ws_protocols", ("a", "b")),
         (["--root-path", "/app"], "root_path", "/app"),
+        (
+            ["--proxy-headers", "127.0.0.1, 10.0.0.0/8", "--proxy-headers", "::1"],
+            "trusted_proxies",
+            ["127.0.0.1", "10.0.0.0/8", "::1"],
+        ),
+        ([], "trusted_proxies", ()),
     ],
 )
 def test_an_option_of_the_server(started, arguments, name, value):
@@ -225,11 +232,6 @@ def test_what_is_not_given_of_an_address_has_a_default(started, arguments, host,
         (["--fd", "3"], "fd", 3),
         (["--ssl-certfile", __file__], "ssl_certfile", __file__),
         (["--ssl-keyfile", __file__], "ssl_keyfile", __file__),
-        (["--ping-interval", "7"], "ping_interval", 7),
-        (["--ping-interval", "0"], "ping_interval", 0),
-        (["--ping-timeout", "8"], "ping_timeout", 8),
-        (["--proxy-headers", "127.0.0.1,10.0.0.0/8"], "trusted_proxies", "127.0.0.1,10.0.0.0/8"),
-        ([], "trusted_proxies", ""),
     ],
 )
 def test_how_to_listen(started, arguments, name, value):
@@ -237,9 +239,25 @@ def test_how_to_listen(started, arguments, name, value):
     assert getattr(started.listen, name) == value
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["--ping-interval", "7"], "ping_interval", 7),
+        (["--ping-interval", "0"], "ping_interval", 0),
+        (["--ping-timeout", "8"], "ping_timeout", 8),
+        (["--deflate"], "deflate", True),
+        ([], "deflate", False),
+        (["--max-connections", "0"], "max_connections", 0),
+    ],
+)
+def test_how_connections_are_treated(started, arguments, name, value):
+    option(started, *arguments)
+    assert getattr(started.limits, name) == value
+
+
 def test_the_access_log_is_on_the_standard_output(started):
     logger = option(started).action_logger
-    assert isinstance(logger, cli.AccessLog)
+    assert isinstance(logger, cli_server.AccessLog)
 
 
 def test_with_verbosity_0_there_is_no_access_log(started):
@@ -251,10 +269,10 @@ def test_the_access_log_may_go_to_a_file(tmp_path, monkeypatch):
     path.write_text("before\n")
     details = {"path": "/chat", "client": None}
 
-    def run_server(application, listen, *, on_ready):
+    def run_server(application, listen, limits, *, on_ready, inheritance):
         application.options.action_logger("websocket", "connected", details)
 
-    monkeypatch.setattr(cli, "run_server", run_server)
+    monkeypatch.setattr(cli_server, "run_server", run_server)
     assert run("--access-log", str(path), "-v", "0").exit_code == 0
     before, line = path.read_text().splitlines()
     assert before == "before"
@@ -365,8 +383,8 @@ def test_where_an_import_failed_is_in_the_log(module, caplog):
         (["--port", "65536"], "65536 is not in the range 0<=x<=65535"),
         (["--port", "-1"], "-1 is not in the range 0<=x<=65535"),
         (["--fd", "-1"], "-1 is not in the range x>=0"),
-        (["--http-timeout", "0"], "0.0 is not in the range x>0"),
-        (["--websocket-connect-timeout", "0"], "0.0 is not in the range x>0"),
+        (["--http-timeout", "soon"], "'soon' is not a valid float"),
+        (["--max-fields", "1.5"], "'1.5' is not a valid integer"),
         (["--verbosity", "3"], "3 is not in the range 0<=x<=2"),
         (["--ssl-certfile", "/no/such/file"], "'/no/such/file' does not exist"),
         (["--prot", "8000"], "No such option"),
@@ -376,6 +394,22 @@ def test_an_option_out_of_range_is_refused(arguments, reason):
     line, status = refused(*arguments)
     assert reason in line
     assert status == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--http-timeout", "0"], "http_timeout must be above 0, not 0.0"),
+        (["--websocket-connect-timeout", "-1"], "websocket_connect_timeout must be above 0"),
+        (["--message-rate", "-1"], "message_rate must be 0 or more, not -1.0"),
+        (["--keep-alive", "0"], "keep_alive must be above 0, not 0.0"),
+        (["--ping-interval", "-1"], "ping_interval must be 0 or more, not -1.0"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(arguments, sentence):
+    line, status = refused(*arguments)
+    assert line.startswith(f"Error: {sentence}")
+    assert status == 1
 
 
 def test_a_bad_root_path_is_refused():
@@ -406,7 +440,7 @@ def test_whatever_cannot_be_listened_on_is_refused(monkeypatch):
     def run_server(*arguments, **options):
         raise CannotListen("no such address")
 
-    monkeypatch.setattr(cli, "run_server", run_server)
+    monkeypatch.setattr(cli_server, "run_server", run_server)
     assert refused() == ("Error: no such address", 1)
 
 

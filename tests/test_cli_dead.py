@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -343,10 +344,13 @@ def asgi(redis_server, redis_layer, tmp_path):
         "application = InterfaceServer(layer)\n"
     )
 
+    env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+
     def command(*arguments, path="asgi:layer"):
         done = subprocess.run(
             [COMMAND, "dead", *arguments, "--layer", path],
             cwd=tmp_path,
+            env=env,
             capture_output=True,
             text=True,
             timeout=60,

@@ -10,7 +10,15 @@ import sys
 
 import pytest
 
-from channels_classic.log import LOGGERS, handler, setup_logger
+from channels_classic.log import (
+    LOGGERS,
+    RequestIdFilter,
+    handler,
+    is_request_id,
+    request_id,
+    serving,
+    setup_logger,
+)
 
 NAMES = ("tests.logger", *LOGGERS)
 
@@ -83,3 +91,48 @@ def test_records_go_to_the_standard_error():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30
     )
     assert (done.stdout, done.stderr.endswith("INFO hello\n")) == ("", True)
+
+
+# The id of a request ------------------------------------------------------------------------------
+
+
+def test_in_the_block_of_a_request_there_is_its_id():
+    assert request_id() == ""
+    with serving("a1-b2"):
+        assert request_id() == "a1-b2"
+        with serving("other"):
+            assert request_id() == "other"
+        assert request_id() == "a1-b2"
+    assert request_id() == ""
+
+
+@pytest.mark.parametrize("value", [None, 7, b"a", "", "a b", "a\n", "x" * 65, "é", ["a"]])
+def test_what_cannot_be_an_id_is_none(value):
+    assert not is_request_id(value)
+    with serving("outside"), serving(value):
+        assert request_id() == ""
+
+
+def test_the_block_ends_by_an_error_too():
+    with pytest.raises(KeyError), serving("a1-b2"):
+        raise KeyError
+    assert request_id() == ""
+
+
+def test_a_line_about_a_request_has_its_id(written):
+    logger = setup_logger("tests.logger")
+    with serving("a1-b2"):
+        logger.warning("look out")
+    logger.warning("look out")
+    assert [line.split(" ", 2)[2] for line in written().splitlines()] == [
+        "WARNING [a1-b2] look out",
+        "WARNING look out",
+    ]
+
+
+def test_the_filter_gives_each_record_the_id():
+    records = [logging.makeLogRecord({}) for _ in range(2)]
+    with serving("a1-b2"):
+        assert RequestIdFilter().filter(records[0])
+    assert RequestIdFilter().filter(records[1])
+    assert [record.request_id for record in records] == ["a1-b2", "-"]

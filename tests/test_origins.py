@@ -10,6 +10,7 @@ from channels_classic import origins
 from channels_classic.exceptions import DenyConnection
 from channels_classic.log import Sparingly
 from channels_classic.message import Message
+from channels_classic.origin_patterns import is_pattern
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +113,7 @@ def test_in_development_without_hosts_pages_of_this_machine_may_connect(
 def test_a_page_of_a_listed_origin_may_connect(settings, pattern, origin):
     listing(settings, "https://other.org", pattern)
     assert origins.is_allowed(origin)
-    assert origins.is_pattern(pattern)
+    assert is_pattern(pattern)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_text_is_one_pattern_and_not_the_star_in_it(settings):
     ],
 )
 def test_what_no_page_can_have_as_its_origin_is_no_pattern(pattern):
-    assert not origins.is_pattern(pattern)
+    assert not is_pattern(pattern)
 
 
 # A handshake ------------------------------------------------------------------------------------

@@ -62,3 +62,33 @@ def test_counts_wait_for_a_layer_that_is_away(tally, layer):
     layer.takes = 9
     tally.flush()
     assert (failed(layer, "a"), failed(layer, "b")) == (1, 2)
+
+
+def test_what_was_completed_is_reported_once_a_second(layer):
+    now = [0.0]
+    tally = Tally(layer, clock=lambda: now[0])
+    layer.takes = 9
+
+    def completed():
+        return layer.channel_statistics("work")["completed_count"]
+
+    for _ in range(3):
+        tally.complete("work")
+    tally.flush()
+    assert completed() == 0
+    now[0] = 1.0
+    tally.flush()
+    assert (completed(), layer.takes) == (3, 8)
+    tally.complete("work")
+    tally.flush()
+    assert completed() == 3
+    tally.flush(everything=True)
+    assert completed() == 4
+
+
+def test_what_was_completed_waits_for_a_layer_that_is_away(tally, layer):
+    tally.complete("work")
+    tally.flush(everything=True)
+    layer.takes = 1
+    tally.flush()
+    assert layer.channel_statistics("work")["completed_count"] == 1

@@ -11,6 +11,7 @@ from channels_classic import auth, sessions
 from channels_classic.channel import Channel, Group
 from channels_classic.exceptions import SendNotAvailableOnDemultiplexer
 from channels_classic.generic.base import BaseConsumer, Handler
+from channels_classic.generic.connections import groups_of, reply_channel_of
 from channels_classic.generic.multiplexer import WebsocketMultiplexer, as_json
 from channels_classic.layers.traffic import Content
 from channels_classic.message import Message
@@ -69,15 +70,6 @@ class WebsocketConsumer(BaseConsumer):
         """The groups of this socket, a list or tuple of names: it is in them while it is open."""
         return self.groups or []
 
-    def _connection_groups(self, message: Message, kwargs: dict[str, Any]) -> list[Group]:
-        names = self.connection_groups(**kwargs)
-        if not isinstance(names, (list, tuple)):
-            raise TypeError(
-                f"connection_groups() of {name_that_thing(type(self))} returns a list or tuple of "
-                f"group names, not {names!r:.80}"
-            )
-        return [Group(name, channel_layer=message.channel_layer) for name in names]
-
     def _leave(self, groups: Sequence[Group]) -> None:
         for group in groups:
             group.discard(self._reply_channel)
@@ -86,7 +78,7 @@ class WebsocketConsumer(BaseConsumer):
 
     def raw_connect(self, message: Message, **kwargs: Any) -> None:
         """Join the groups, then ``connect``; a socket that it refuses stays in none."""
-        groups = self._connection_groups(message, kwargs)
+        groups = groups_of(self, message, kwargs)
         try:
             for group in groups:
                 group.add(self._reply_channel)
@@ -118,7 +110,7 @@ class WebsocketConsumer(BaseConsumer):
 
     def raw_disconnect(self, message: Message, **kwargs: Any) -> None:
         """Leave the groups, then ``disconnect``."""
-        self._leave(self._connection_groups(message, kwargs))
+        self._leave(groups_of(self, message, kwargs))
         self.disconnect(message, **kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> None:
@@ -161,9 +153,7 @@ class WebsocketConsumer(BaseConsumer):
 
     @property
     def _reply_channel(self) -> Channel:
-        if self.message.reply_channel is None:
-            raise ValueError(f"{self.message} has no reply channel: there is no socket to answer")
-        return self.message.reply_channel
+        return reply_channel_of(self.message)
 
     @property
     def _is_demultiplexed(self) -> bool:

@@ -33,6 +33,7 @@ from channels_classic.layers.traffic import (
     DeadLetter,
     Delivery,
     Envelope,
+    Load,
     Pulse,
     Reasons,
 )
@@ -46,6 +47,9 @@ Received = tuple[str, Content] | tuple[None, None]
 _POLLS = 500
 _PAUSE = 0.01
 
+#: Messages of any size that may be on their way to one connection.
+_FEWEST = 2
+
 
 class BaseChannelLayer:
     """What users, workers and servers call; a layer of your own defines the classic verbs.
@@ -58,7 +62,8 @@ class BaseChannelLayer:
     patterns (globs, or compiled regular expressions) to others, the first match wins; so does
     ``channel_overflow`` to what a full channel does, ``"refuse"`` (the default) or
     ``"drop_oldest"``. ``max_message_size`` counts bytes after encoding. ``later_limit`` delayed
-    messages may wait on one channel, and ``dead_limit`` dead letters are kept.
+    messages may wait on one channel, and ``dead_limit`` dead letters are kept. ``reply_window``
+    bytes may be on their way to one connection, in messages of one size.
     """
 
     extensions: ClassVar[list[str]] = []
@@ -83,6 +88,7 @@ class BaseChannelLayer:
         max_message_size: int = 1024 * 1024,
         later_limit: int = 100_000,
         dead_limit: int = 10_000,
+        reply_window: int = 4 * 1024 * 1024,
     ) -> None:
         self.expiry = _expiry("expiry", expiry)
         self.group_expiry = positive("group_expiry", group_expiry)
@@ -90,6 +96,7 @@ class BaseChannelLayer:
         self.max_message_size = positive("max_message_size", max_message_size)
         self.later_limit = int(positive("later_limit", later_limit))
         self.dead_limit = int(positive("dead_limit", dead_limit))
+        self.reply_window = int(positive("reply_window", reply_window))
         self._capacities = ByPattern(
             "channel_capacity", channel_capacity, self.capacity, lambda *a: int(positive(*a))
         )
@@ -337,6 +344,13 @@ class BaseChannelLayer:
         """Whether a live worker reads ``channel``. A layer that cannot know says True."""
         return True
 
+    async def loads(self, channels: Sequence[str]) -> dict[str, Load]:
+        """The load of each of the plain ``channels``, in one round trip to each shard.
+
+        Empty when the layer cannot tell. Raises ``LayerUnavailable``.
+        """
+        return {}
+
     def close(self) -> None:
         """Let go of every connection; the next call opens new ones."""
 
@@ -349,6 +363,15 @@ class BaseChannelLayer:
         """How many messages may wait on ``channel``, or on one connection of a process."""
         capacity: int = self._capacities[channel]
         return capacity
+
+    def get_room(self, channel: str, size: int) -> int:
+        """How many messages of ``size`` bytes ``channel`` takes; the large ones to one connection
+        are fewer than its capacity, so that a client which does not read cannot fill the server.
+        """
+        capacity = self.get_capacity(channel)
+        if "!" not in channel:
+            return capacity
+        return min(capacity, max(_FEWEST, self.reply_window // max(1, size)))
 
     def get_expiry(self, channel: str) -> float | None:
         """Seconds that a message waits on ``channel`` before it vanishes; None is for ever."""

@@ -33,8 +33,22 @@ class Counter(enum.StrEnum):
     DEAD = "dead_count"
     #: Messages to groups that a server did not get because it was too far behind.
     MISSED = "missed_count"
-    #: Sockets closed because their client did not read.
+    #: Sockets and answers cut because their client did not read.
     OVERFLOW = "overflow_count"
+    #: Sockets closed because of a message that was too large or in too many fragments.
+    OVERSIZE = "oversize_count"
+    #: Sockets closed because of too many messages, or pings, in a second.
+    FLOOD = "flood_count"
+    #: Sockets closed because of frames that break the protocol, or text that is not UTF-8.
+    MALFORMED = "malformed_count"
+    #: Handshakes of pages of other sites than ``allowed_origins`` lists.
+    REFUSED_ORIGIN = "refused_origin_count"
+    #: Requests that were refused unread: malformed, too large or too slow.
+    BAD_REQUEST = "bad_request_count"
+    #: Connections beyond ``max_connections`` or ``max_connections_per_address``.
+    REFUSED = "refused_count"
+    #: Messages that workers have dealt with, whatever came of it; counted once a second.
+    COMPLETED = "completed_count"
     #: Consumers that ended with an error.
     FAILED = "failed_count"
     #: Messages that no route matched.

@@ -39,6 +39,7 @@ from channels_classic.layers.traffic import (
     DeadLetter,
     Delivery,
     Envelope,
+    Load,
     Pulse,
     Reasons,
 )
@@ -324,9 +325,19 @@ class InMemoryChannelLayer(BaseChannelLayer):
         return self.store.is_gone(channel)
 
     async def has_worker(self, channel: str) -> bool:
-        now = self._clock()
         with self._changed:
-            return any(lives > now for lives in self._workers.get(channel, {}).values())
+            return self._live_workers(channel) > 0
+
+    async def loads(self, channels: Sequence[str]) -> dict[str, Load]:
+        with self.hold() as store:
+            return {
+                name: store.load(name, workers=self._live_workers(name))
+                for name in valid_worker_names(channels)
+            }
+
+    def _live_workers(self, channel: str) -> int:
+        now = self._clock()
+        return sum(lives > now for lives in self._workers.get(channel, {}).values())
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -40,7 +40,15 @@ from channels_classic.layers.on_redis.spread import Spread
 from channels_classic.layers.on_redis.spread_beat import SpreadBeat
 from channels_classic.layers.on_redis.spread_receiver import SpreadReceiver
 from channels_classic.layers.on_redis.wire import CLOSED, WITHDRAW, Command
-from channels_classic.layers.traffic import Content, DeadLetter, Delivery, Envelope, Pulse, Reasons
+from channels_classic.layers.traffic import (
+    Content,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Load,
+    Pulse,
+    Reasons,
+)
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -296,11 +304,17 @@ class RedisChannelLayer(BaseChannelLayer):
     def is_gone(self, channel: str) -> bool:
         process = non_local_name(channel)
         shard = self.shard_of(process)
-        [count] = shard.call(("HGET", shard.keys.waiting(process), channel[len(process) :]))
-        return int(count or 0) >= CLOSED // 2
+        count, died = shard.call(
+            ("HGET", shard.keys.waiting(process), channel[len(process) :]),
+            ("EXISTS", shard.keys.gone(process)),
+        )
+        return bool(died) or int(count or 0) >= CLOSED // 2
 
     async def has_worker(self, channel: str) -> bool:
         return await self._spread.has_worker(channel)
+
+    async def loads(self, channels: Sequence[str]) -> dict[str, Load]:
+        return await self._spread.loads(valid_worker_names(channels))
 
     # The rest of the contract -----------------------------------------------------------
 

@@ -52,6 +52,18 @@ class Pulse(NamedTuple):
     next_due: float | None = None
 
 
+class Load(NamedTuple):
+    """What waits on one plain channel, and what is done about it."""
+
+    #: Messages that no worker has taken, and for how many seconds the first of them has waited.
+    waiting: int
+    oldest: float
+    #: Messages that workers have dealt with; see ``Counter.COMPLETED``.
+    completed: int
+    #: Live worker processes that read the channel.
+    workers: int
+
+
 class Arrival(NamedTuple):
     """One message for connections of this process, named by their local parts."""
 

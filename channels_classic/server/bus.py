@@ -18,6 +18,7 @@ from channels_classic.server.replies import ReplyListener
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer
     from channels_classic.layers.traffic import Envelope
+    from channels_classic.server.http import HttpConnection
     from channels_classic.server.options import ServerOptions
 
 logger = logging.getLogger("channels_classic.server")
@@ -36,6 +37,8 @@ class Bus:
         self.replies = ReplyListener(layer)
         #: Logs a thing once in a while: ``say(level, thing, text)``.
         self.say = Sparingly(logger)
+        #: The event streams that are open.
+        self.streams: set[HttpConnection] = set()
         self._endings: set[asyncio.Task[Any]] = set()
         self._lines: dict[str, Line] = {}
         self._seen: dict[str, float] = {}
@@ -104,6 +107,11 @@ class Bus:
         channel = envelopes[0].name
         self.say(logging.WARNING, ("dropped", channel), f"Could not send to {channel}: {error}")
 
+    def note(self, counter: str, text: str) -> None:
+        """Count what was done to a client, by a value of the layers' ``Counter``, and log it."""
+        self.replies.count(self.replies.process, counter)
+        self.say(logging.WARNING, counter, text)
+
     def open_lane(self, reply_channel: str, options: ServerOptions) -> Lane:
         """The lane of a new connection; without order where nobody asks for it or can keep it."""
         ordered = options.ordering and self.layer.receipts
@@ -141,6 +149,11 @@ class Bus:
             yield
         finally:
             self._endings.discard(task)
+
+    def end_streams(self) -> None:
+        """End the event streams, which would not end by themselves: the server is to stop."""
+        for stream in list(self.streams):
+            stream.end_stream()
 
     async def close(self) -> None:
         """Leave the bus, once the sockets that are being closed have said so."""

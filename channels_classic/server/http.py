@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import tempfile
+import math
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels_classic.server import translate
+from channels_classic.log import serving
+from channels_classic.server import ids, translate
+from channels_classic.server.answers import Answers
 from channels_classic.server.bus import Bus
+from channels_classic.server.client import ClientGone, Failure, Receive, Send
+from channels_classic.server.events import EventStream, stream_of
+from channels_classic.server.upload import Upload
 
 if TYPE_CHECKING:
     from channels_classic.server.options import ServerOptions
 
 logger = logging.getLogger("channels_classic.server")
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 #: An answer that comes this soon needs no watch for a client that leaves.
 _SOON = 0.05
-
-
-class ClientGone(Exception):
-    """The client closed the connection."""
-
-
-class Failure(Exception):
-    """The server answers by itself: status, title, text and the Retry-After in seconds."""
-
-    def __init__(self, status: int, title: str, text: str, retry_after: int | None = None) -> None:
-        super().__init__(text)
-        self.events = translate.error_events(status, title, text, retry_after=retry_after)
+#: Where a request can only come once the body of the last has been read.
+_ONE_BY_ONE = ("1.0", "1.1")
 
 
 class HttpConnection:
@@ -57,106 +46,79 @@ class HttpConnection:
         self._send = send
         self._bus = bus
         self._options = options
-        self._answers: deque[tuple[dict[str, Any], bool]] = deque()
-        self._body_channel: str | None = None
-        self._file: BinaryIO | None = None
-        self._feeding: asyncio.Task[None] | None = None
+        self._upload = Upload(scope, receive, bus=bus, options=options)
+        self._answers = Answers(options)
         self._arrived: asyncio.Future[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._late: asyncio.TimerHandle | None = None
+        self._cut: asyncio.Timeout | None = None
+        self._stream: EventStream | None = None
+        self._request_id = ""
         self._status = 0
         self._size = 0
 
     def deliver(self, content: dict[str, Any], *, direct: bool) -> None:
         """One part of the answer has come; a view may have left it to a group."""
-        self._answers.append((content, direct))
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+        self._answers.add(content, direct=direct)
+        if self._answers.are_too_many:
+            self._overflow()
+        self._wake()
+
+    def end_stream(self) -> None:
+        """End an event stream, as the server stops: its client comes back, to another one."""
+        self._answers.end()
+        self._wake()
 
     async def run(self) -> None:
         """Serve the request; when this returns, the answer is complete or the client gone."""
         began = time.monotonic()
         reply_channel = self._bus.replies.open(self)
+        self._request_id = ids.request_id(self._scope, reply_channel)
+        try:
+            with serving(self._request_id):
+                await self._serve_or_fail(reply_channel)
+        finally:
+            if self._leaving is not None:
+                self._leaving.cancel()
+            self._upload.close()
+            self._bus.streams.discard(self)
+            self._bus.replies.close(reply_channel)
+        self._log(time.monotonic() - began)
+
+    async def _serve_or_fail(self, reply_channel: str) -> None:
         try:
             await self._serve(reply_channel)
         except Failure as failure:
             await self._fail(failure)
         except ClientGone:
             logger.debug("A client left before it had the answer to %s", self._scope["path"])
-        finally:
-            for ending in (self._leaving, self._feeding):
-                if ending is not None:
-                    ending.cancel()
-            if self._file is not None:
-                self._file.close()
-            self._bus.replies.close(reply_channel)
-        self._log(time.monotonic() - began)
 
     async def _serve(self, reply_channel: str) -> None:
         if not await self._bus.has_worker("http.request"):
             raise _unavailable("No worker is running to serve this page.")
-        await self._ask(reply_channel, await self._read_body())
+        await self._ask(reply_channel, await self._upload.read())
         try:
-            await self._answer(reply_channel)
+            await self._answer_while_read(reply_channel)
         except Failure:
-            await self._abandon_body()
+            await self._upload.abandon()
             raise
         except ClientGone:
-            await self._abandon_body()
-            content = translate.http_disconnect(self._scope, reply_channel=reply_channel)
+            await self._upload.abandon()
+            content = translate.http_disconnect(
+                self._scope, reply_channel=reply_channel, request_id=self._request_id
+            )
             await self._bus.tell("http.disconnect", content)
             raise
 
-    # The request ----------------------------------------------------------------------
-
-    async def _read_body(self) -> bytes | BinaryIO:
-        """The whole body: bytes when it is short, else a temporary file at its start.
-
-        A slow client occupies this server, never a worker.
-        """
-        self._check_length(self._announced_length())
-        event = await self._next_event()
-        body: bytes = event.get("body", b"")
-        self._check_length(len(body))
-        if not event.get("more_body") and len(body) <= self._options.body_part:
-            return body
-        file = self._file = _spool(body)
-        while event.get("more_body"):
-            event = await self._next_event()
-            file.write(event.get("body", b""))
-            self._check_length(file.tell())
-        is_short = file.tell() <= self._options.body_part
-        file.seek(0)
-        return file.read() if is_short else file
-
-    async def _next_event(self) -> dict[str, Any]:
-        event = await self._receive()
-        if event["type"] == "http.disconnect":
-            raise ClientGone
-        return event
-
-    def _announced_length(self) -> int:
-        lengths = [value for name, value in self._scope["headers"] if name == b"content-length"]
-        return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
-
-    def _check_length(self, length: int) -> None:
-        if length > self._options.max_body:
-            text = f"The request body may have {self._options.max_body:,} bytes at most."
-            raise Failure(413, "Content too large", text)
-
-    async def _ask(self, reply_channel: str, body: bytes | BinaryIO) -> None:
-        """Send the request; a long body follows in parts, by a task of its own."""
-        if isinstance(body, bytes):
-            first = body
-        else:
-            first = body.read(self._options.body_part)
-            self._body_channel = self._bus.layer.new_channel("http.request.body?")
+    async def _ask(self, reply_channel: str, body: bytes) -> None:
+        """Send the request; a long body follows in parts."""
         content = translate.http_request(
             self._scope,
             reply_channel=reply_channel,
             root_path=self._options.root_path,
-            body=first,
-            body_channel=self._body_channel,
+            body=body,
+            body_channel=self._upload.channel,
+            request_id=self._request_id,
         )
         try:
             await self._bus.send("http.request", content, wait=self._options.full_wait)
@@ -166,32 +128,22 @@ class HttpConnection:
             raise _unavailable("The server cannot reach its workers.") from None
         except MessageTooLarge as error:
             raise Failure(431, "Request too large", "The request head is too large.") from error
-        if not isinstance(body, bytes) and self._body_channel is not None:
-            self._feeding = asyncio.create_task(self._feed(self._body_channel, body))
-
-    async def _feed(self, channel: str, body: BinaryIO) -> None:
-        """The rest of the body, no faster than the worker takes it."""
-        part = body.read(self._options.body_part)
-        while part:
-            following = body.read(self._options.body_part)
-            content = {"content": part, "more_content": bool(following)}
-            try:
-                await self._bus.send(channel, content, wait=self._options.http_timeout)
-            except (ChannelFull, LayerUnavailable) as error:
-                logger.warning("The body of a request did not get through: %s", error)
-                return
-            part = following
-
-    async def _abandon_body(self) -> None:
-        """The worker that waits for the rest of the body need not wait any longer."""
-        if self._feeding is None or self._body_channel is None or self._feeding.done():
-            return
-        self._feeding.cancel()
-        with contextlib.suppress(ChannelFull, LayerUnavailable):  # it gives up by itself, later
-            wait = self._options.full_wait
-            await self._bus.send(self._body_channel, {"closed": True}, wait=wait)
+        self._upload.feed()
 
     # The answer -----------------------------------------------------------------------
+
+    async def _answer_while_read(self, reply_channel: str) -> None:
+        """``_answer``, unless it is cut."""
+        try:
+            async with asyncio.timeout(None) as cut:
+                self._cut = cut
+                await self._answer(reply_channel)
+        except TimeoutError:
+            if not cut.expired():
+                raise
+            raise Failure(503, "Service unavailable", "The client does not read.") from None
+        finally:
+            self._cut = None
 
     async def _answer(self, reply_channel: str) -> None:
         more = True
@@ -204,6 +156,7 @@ class HttpConnection:
                 raise Failure(500, "Server error", "The answer could not be sent.") from error
             for event in events:
                 await self._pass_on(event)
+            self._note_stream(content, events)
             more = not events or events[-1]["more_body"]
             if more:  # the sender may go on; after the last part all is forgotten anyway
                 if direct:
@@ -218,33 +171,69 @@ class HttpConnection:
     async def _next_answer(self) -> tuple[dict[str, Any], bool]:
         if not self._answers:
             await self._wait()
-        return self._answers.popleft()
+        return self._answers.take()
 
     async def _wait(self) -> None:
-        """Wait for an answer, while the client is there, for ``http_timeout`` at most."""
+        """Wait for the next part, while the client is there, for ``http_timeout`` at most.
+
+        The time begins anew with each part of the body that the worker takes. An event stream
+        gets its heartbeats meanwhile, and lives on if nobody is at work on it.
+        """
+        began = asyncio.get_running_loop().time()
+        pause = self._stream.pause if self._stream is not None else math.inf
+        while not self._answers:
+            left = self._time_left(began)
+            if left <= 0:
+                text = "The application did not answer in time."
+                raise Failure(504, "Gateway timeout", text, retry_after=5)
+            await self._wait_once(min(left, pause))
+            if pause <= left and not self._answers:
+                await self._beat()
+
+    def _time_left(self, began: float) -> float:
+        if self._stream is not None and self._stream.is_endless:
+            return math.inf
+        since = max(began, self._upload.taken_at)
+        return since + self._options.http_timeout - asyncio.get_running_loop().time()
+
+    async def _beat(self) -> None:
+        self._answers.forget_replay()
+        if self._stream is not None and (beat := self._stream.beat()):
+            await self._pass_on({"type": "http.response.body", "body": beat, "more_body": True})
+
+    async def _wait_once(self, seconds: float) -> None:
+        """Return when a part has come, or after ``seconds``; ``ClientGone`` if so."""
         loop = asyncio.get_running_loop()
-        self._arrived = loop.create_future()
+        arrived = self._arrived = loop.create_future()
         # Most answers come soon: only then is the rest worth its cost.
-        timer = loop.call_later(_SOON, self._wait_longer, self._arrived)
+        timer = loop.call_later(_SOON, self._wait_longer, seconds)
         try:
-            await self._arrived
+            await arrived
         finally:
             timer.cancel()
             if self._late is not None:
                 self._late.cancel()
 
-    def _wait_longer(self, arrived: asyncio.Future[None]) -> None:
-        self._watch_client().add_done_callback(lambda _: _give_up(arrived, ClientGone()))
-        text = "The application did not answer in time."
-        failure = Failure(504, "Gateway timeout", text, retry_after=5)
-        self._late = asyncio.get_running_loop().call_later(
-            self._options.http_timeout, _give_up, arrived, failure
-        )
+    def _wait_longer(self, seconds: float) -> None:
+        if self._watch_client().done():
+            self._on_left()
+        elif seconds < math.inf:
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_later(max(0, seconds - _SOON), self._wake)
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
 
     def _watch_client(self) -> asyncio.Task[None]:
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._left())
+            self._leaving.add_done_callback(self._on_left)
         return self._leaving
+
+    def _on_left(self, *task: object) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_exception(ClientGone())
 
     def _check_client(self) -> None:
         if self._watch_client().done():
@@ -255,13 +244,46 @@ class HttpConnection:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
+    def _note_stream(self, content: dict[str, Any], events: list[dict[str, Any]]) -> None:
+        """Whether the answer is an event stream is known by its head."""
+        if self._stream is None and len(events) == 2:
+            self._stream = stream_of(
+                events[0]["headers"],
+                heartbeat=self._options.heartbeat,
+                own_heartbeat=content.get("heartbeat"),
+            )
+            if self._stream is not None:
+                self._bus.streams.add(self)
+        if self._stream is not None and events:
+            self._stream.passed_on(events[-1]["body"])
+
+    def _overflow(self) -> None:
+        """Cut the answer: its client does not read what groups send."""
+        if self._cut is None or self._cut.when() is not None:
+            return
+        self._bus.replies.count(self._bus.replies.process, "overflow_count")
+        text = (
+            f"Cut an answer to {self._scope['path']}, whose client does not read: "
+            f"{self._answers.pending} messages ({self._answers.pending_bytes} bytes) waited"
+        )
+        self._bus.say(logging.WARNING, "overflow", text)
+        self._cut.reschedule(0)
+
     async def _fail(self, failure: Failure) -> None:
         """Answer with the page of the failure, or cut the connection if an answer has begun."""
         if self._status:
             logger.error("Cut an answer to %s short: %s", self._scope["path"], failure)
             raise failure
-        for event in failure.events:
-            await self._pass_on(event)
+        head, body = failure.events
+        if not self._upload.has_more or self._scope.get("http_version") not in _ONE_BY_ONE:
+            await self._pass_on(head)
+            await self._pass_on(body)
+            return
+        head["headers"].append((b"connection", b"close"))
+        await self._pass_on(head)
+        await self._pass_on({**body, "more_body": True})
+        await self._upload.linger()
+        await self._pass_on({**body, "body": b""})
 
     def _log(self, seconds: float) -> None:
         if self._options.action_logger is None:
@@ -275,19 +297,12 @@ class HttpConnection:
             "client": f"{client[0]}:{client[1]}" if client else None,
             "time_taken": seconds,
             "size": self._size,
+            "request_id": self._request_id,
+            "scheme": self._scope.get("scheme", "http"),
+            "http_version": self._scope.get("http_version", "1.1"),
+            "headers": self._scope["headers"],
         }
         self._options.action_logger("http", "complete", details)
-
-
-def _give_up(arrived: asyncio.Future[None], error: Exception) -> None:
-    if not arrived.done():
-        arrived.set_exception(error)
-
-
-def _spool(start: bytes) -> BinaryIO:
-    file = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by run
-    file.write(start)
-    return file  # type: ignore[return-value]
 
 
 def _unavailable(text: str) -> Failure:

@@ -49,6 +49,8 @@ class ReplyListener:
         self._lanes: dict[str, Lane] = {}
         self._inbox = layer.inbox(self.process, self._connections.__contains__, self._on_receipt)
         self._numbers = itertools.count(1)
+        #: When this process last read, or tried to; None before it began.
+        self.read_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
 
@@ -147,6 +149,7 @@ class ReplyListener:
     async def _run(self) -> None:
         backoff = Backoff(logger, "No answers reach this server")
         while True:
+            self.read_at = time.monotonic()
             try:
                 arrivals = await self._inbox.read()
                 backoff.worked()

@@ -12,11 +12,23 @@ from channels_classic.utils import check_close_code
 Content = dict[str, Any]
 Event = dict[str, Any]
 Scope = Mapping[str, Any]
+Header = tuple[bytes, bytes]
 
 _SOCKET_KEYS = frozenset({"text", "bytes", "close", "accept"})
-_RESPONSE_KEYS = frozenset({"status", "status_text", "headers", "content", "more_content"})
+_RESPONSE_KEYS = frozenset(
+    {"status", "status_text", "headers", "content", "more_content", "heartbeat"}
+)
 
-_BREAK = re.compile(rb"[\r\n\0]")
+#: Statuses of answers that have no body, whatever a consumer sends with them.
+_WITHOUT_BODY = frozenset({204, 304})
+_CODING = frozenset({b"transfer-encoding"})
+_FRAMING = _CODING | {b"content-length"}
+
+#: The name of a header.
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+#: What the value of a header must not have: line breaks, and all that some program takes for one,
+#: 0b, 0c, 1c to 1e, and 85; but 85 is also a part of letters in UTF-8, which cookies may have.
+CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|(?<![\x80-\xbf\xc3-\xf4])\x85")
 
 
 class BadReply(ValueError):
@@ -33,6 +45,7 @@ def http_request(
     root_path: str,
     body: bytes = b"",
     body_channel: str | None = None,
+    request_id: str = "",
 ) -> Content:
     """The ``http.request`` message; ``body_channel`` carries what follows ``body``."""
     content: Content = {
@@ -44,33 +57,49 @@ def http_request(
     }
     if body_channel is not None:
         content["body_channel"] = body_channel
-    return content
+    return _with_id(content, request_id)
 
 
-def http_disconnect(scope: Scope, *, reply_channel: str) -> Content:
+def http_disconnect(scope: Scope, *, reply_channel: str, request_id: str = "") -> Content:
     """The ``http.disconnect`` message: the client left before the answer was complete."""
-    return {"reply_channel": reply_channel, "path": scope["path"]}
+    return _with_id({"reply_channel": reply_channel, "path": scope["path"]}, request_id)
 
 
-def websocket_connect(scope: Scope, *, reply_channel: str, root_path: str) -> Content:
+def websocket_connect(
+    scope: Scope, *, reply_channel: str, root_path: str, request_id: str = ""
+) -> Content:
     """The ``websocket.connect`` message, which must be answered to open the socket."""
-    return {"reply_channel": reply_channel, **_common(scope, root_path, "ws"), "order": 0}
+    content = {"reply_channel": reply_channel, **_common(scope, root_path, "ws"), "order": 0}
+    return _with_id(content, request_id)
 
 
-def websocket_receive(event: Event, *, reply_channel: str, path: str, order: int) -> Content:
+def websocket_receive(
+    event: Event, *, reply_channel: str, path: str, order: int, request_id: str = ""
+) -> Content:
     """The ``websocket.receive`` message for one incoming frame."""
     frame = {key: event[key] for key in ("text", "bytes") if event.get(key) is not None}
-    return {"reply_channel": reply_channel, "path": path, "order": order, **frame}
+    content = {"reply_channel": reply_channel, "path": path, "order": order, **frame}
+    return _with_id(content, request_id)
 
 
-def websocket_disconnect(code: int | None, *, reply_channel: str, path: str, order: int) -> Content:
+def websocket_disconnect(
+    code: int | None, *, reply_channel: str, path: str, order: int, request_id: str = ""
+) -> Content:
     """The ``websocket.disconnect`` message; 1005, "no code was given", is None on the bus."""
-    return {
+    content = {
         "reply_channel": reply_channel,
         "code": None if code == 1005 else code,
         "path": path,
         "order": order,
     }
+    return _with_id(content, request_id)
+
+
+def _with_id(content: Content, request_id: str) -> Content:
+    """``request_id`` is what log lines of servers and workers share."""
+    if request_id:
+        content["request_id"] = request_id
+    return content
 
 
 def _common(scope: Scope, root_path: str, default_scheme: str) -> Content:
@@ -101,32 +130,51 @@ def http_events(content: Content, *, started: bool) -> list[Event]:
             "a response has one status, in its first message: this one "
             + ("comes later and has one" if started else "is the first and has none")
         )
+    heartbeat = content.get("heartbeat", 1)
+    if isinstance(heartbeat, bool) or not isinstance(heartbeat, (int, float)) or not heartbeat >= 0:
+        raise BadReply(f"the heartbeat of a response is a number of seconds, not {heartbeat!r}")
     body = content.get("content") or b""
     if not isinstance(body, bytes):
         raise BadReply(f"the content of a response is bytes, not {type(body).__name__}")
+    events: list[Event] = [] if started else [_response_start(content)]
+    if events and events[0]["status"] in _WITHOUT_BODY:
+        body = b""
     more = bool(content.get("more_content", False))
-    events: list[Event] = [{"type": "http.response.body", "body": body, "more_body": more}]
-    if not started:
-        events.insert(0, _response_start(content))
+    events.append({"type": "http.response.body", "body": body, "more_body": more})
     return events
 
 
 def _response_start(content: Content) -> Event:
     status = content["status"]
-    if not isinstance(status, int) or not 200 <= status <= 999:
+    if not isinstance(status, int) or not 200 <= status <= 599:
         raise BadReply(f"{status!r} is not the status of a final response")
     pairs = content.get("headers") or ()
     if not isinstance(pairs, (list, tuple)):
         raise BadReply(f"the headers of a response are a list of pairs, not {pairs!r:.100}")
     headers = [_header(pair) for pair in pairs]
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": _framed(headers, content, has_body=status not in _WITHOUT_BODY),
+    }
+
+
+def _framed(headers: list[Header], content: Content, *, has_body: bool) -> list[Header]:
+    """With one length at most, and nothing else that says where the answer ends."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if len(lengths) > 1 or not all(map(bytes.isdigit, lengths)):
+        raise BadReply("the content-length of a response is one number")
+    unwanted = _CODING if has_body else _FRAMING
+    if not unwanted.isdisjoint(name for name, _ in headers):
+        headers = [pair for pair in headers if pair[0] not in unwanted]
     body = content.get("content")
-    if body and not content.get("more_content") and b"content-length" not in dict(headers):
+    if has_body and body and not lengths and not content.get("more_content"):
         headers.append((b"content-length", b"%d" % len(body)))  # it need not go in chunks
-    return {"type": "http.response.start", "status": status, "headers": headers}
+    return headers
 
 
-def _header(pair: Any) -> tuple[bytes, bytes]:
-    """One header, lower-case as ASGI wants it; text is tolerated, line breaks never are."""
+def _header(pair: Any) -> Header:
+    """One header, lower-case as ASGI wants it; text is tolerated, a line break never is."""
     try:
         if not isinstance(pair, (list, tuple)):
             raise TypeError
@@ -135,8 +183,10 @@ def _header(pair: Any) -> tuple[bytes, bytes]:
             name, value = _latin(name), _latin(value)
     except (TypeError, ValueError):
         raise BadReply(f"{pair!r:.100} is not a pair of header name and value") from None
-    if not name or _BREAK.search(name) or _BREAK.search(value):
-        raise BadReply(f"the header {name!r:.100} has a line break in it, or no name")
+    if not TOKEN.fullmatch(name):
+        raise BadReply(f"{name!r:.100} is not the name of a header")
+    if CONTROL.search(value):
+        raise BadReply(f"the header {name!r:.100} has a control character in it")
     return name.lower(), value
 
 
@@ -168,6 +218,18 @@ def websocket_events(
     if close:
         events.append({"type": "websocket.close", "code": _close_code(close)})
     return events
+
+
+def websocket_denial(content: Content) -> list[Event]:
+    """The ASGI events of a response, in one message, that refuses a WebSocket; or ``BadReply``."""
+    if content.get("more_content"):
+        raise BadReply("a response to the handshake of a WebSocket comes in one message")
+    return as_denial(http_events(content, started=False))
+
+
+def as_denial(events: list[Event]) -> list[Event]:
+    """The events of a response, as the answer to the handshake of a WebSocket."""
+    return [{**event, "type": f"websocket.{event['type']}"} for event in events]
 
 
 def _frame(content: Content) -> list[Event]:

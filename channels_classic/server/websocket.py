@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels_classic.server import translate
+from channels_classic.log import serving
+from channels_classic.origin_patterns import matches
+from channels_classic.server import ids, translate
 from channels_classic.server.bus import Bus
+from channels_classic.server.rate import Rate
 
 if TYPE_CHECKING:
-    from channels_classic.server.http import Receive, Send
+    from channels_classic.server.client import Receive, Send
     from channels_classic.server.lane import Lane
     from channels_classic.server.options import ServerOptions
 
@@ -23,6 +27,9 @@ logger = logging.getLogger("channels_classic.server")
 _LAST_WAIT = 30.0
 #: The ``order`` of that message when others send it: after all that the socket may have sent.
 _LAST = 2**31 - 1
+#: What every host can send.
+_PLAIN_CLOSE = {"type": "websocket.close", "code": 1000}
+_UNAVAILABLE = "Service unavailable"
 
 
 class WebsocketConnection:
@@ -42,7 +49,8 @@ class WebsocketConnection:
         self._send = send
         self._bus = bus
         self._options = options
-        self._reply_channel = ""
+        self._reply_channel = self._request_id = ""
+        self._began = time.monotonic()
         self._lane: Lane
         self._order = 0
         self._accepted = False
@@ -63,19 +71,17 @@ class WebsocketConnection:
         self._pending.append((content, direct))
         self._pending_bytes += _size(content)
         options = self._options
-        if (
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        elif (
             len(self._pending) > options.max_pending
             or self._pending_bytes > options.max_pending_bytes
-        ) and self._writing is not None:
+        ):
             self._overflow()
-        elif self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write())
 
     def _overflow(self) -> None:
-        self._bus.replies.count(self._bus.replies.process, "overflow_count")
-        self._bus.say(
-            logging.WARNING,
-            "overflow",
+        self._bus.note(
+            "overflow_count",
             f"Closed a WebSocket on {self._scope['path']} that does not read: "
             f"{len(self._pending)} messages ({self._pending_bytes} bytes) waited",
         )
@@ -97,12 +103,15 @@ class WebsocketConnection:
 
     async def _reply(self, content: dict[str, Any]) -> None:
         try:
+            if "status" in content and not self._accepted:
+                return await self._deny(translate.websocket_denial(content))
             subprotocol = None if self._accepted else self._subprotocol()
             events = translate.websocket_events(
                 content, accepted=self._accepted, subprotocol=subprotocol
             )
         except translate.BadReply as error:
-            logger.error("Bad reply to the WebSocket on %s: %s", self._scope["path"], error)
+            with serving(self._request_id):
+                logger.error("Bad reply to the WebSocket on %s: %s", self._scope["path"], error)
             return await self._close(1011)
         for event in events:
             if self._closed:
@@ -130,6 +139,11 @@ class WebsocketConnection:
         except (OSError, RuntimeError) as error:  # what engines raise when the client has gone
             self._closed = True
             logger.debug("Could not send to a WebSocket: %r", error)
+        except Exception as error:  # some hosts know but a few close codes
+            self._closed = True
+            logger.warning("Could not send to the WebSocket on %s: %r", self._scope["path"], error)
+            if event != _PLAIN_CLOSE:
+                await self._try_send(_PLAIN_CLOSE)
 
     def _subprotocol(self) -> str | None:
         offered = self._scope.get("subprotocols") or ()
@@ -140,9 +154,19 @@ class WebsocketConnection:
     async def run(self) -> None:
         """Serve the socket; when this returns, it is closed and the consumers have been told."""
         await self._receive()  # the connect event; the scope says all there is to know
+        if not self._is_of_allowed_origin():
+            self._log("connecting")
+            self._log("rejected")
+            return await self._refuse(403, "Forbidden", "Pages of your site may not connect.")
         self._reply_channel = self._bus.replies.open(self)
         self._lane = self._bus.open_lane(self._reply_channel, self._options)
+        self._request_id = ids.request_id(self._scope, self._reply_channel)
         self._log("connecting")
+        with serving(self._request_id):
+            await self._serve()
+        return None
+
+    async def _serve(self) -> None:
         code: int | None = 1006  # unless somebody says how it ended
         try:
             accepted = await self._handshake()
@@ -157,6 +181,21 @@ class WebsocketConnection:
             self._let_go()
             await self._end(code)
 
+    def _is_of_allowed_origin(self) -> bool:
+        """Whether ``allowed_origins`` lists the site of the page; no browser, no origin."""
+        allowed = self._options.allowed_origins
+        given = [
+            value.decode("latin-1") for name, value in self._scope["headers"] if name == b"origin"
+        ]
+        if not allowed or all(any(matches(each, known) for known in allowed) for each in given):
+            return True
+        self._bus.note(
+            "refused_origin_count",
+            f"Refused the WebSocket on {self._scope['path']!r:.200} of a page from "
+            f"{given[0]!r:.200}, which is not in allowed_origins",
+        )
+        return False
+
     def _let_go(self) -> None:
         """Nothing more goes to the client."""
         self._closed = True
@@ -169,7 +208,8 @@ class WebsocketConnection:
         """Tell the consumers, after the frames that still wait for their turn."""
         try:
             if self._accepted:
-                self._log("disconnected")
+                lived = time.monotonic() - self._began
+                self._log("disconnected", code=code, time_taken=lived)
                 with self._bus.ending():
                     await self._tell_the_end(code)
         finally:
@@ -178,17 +218,20 @@ class WebsocketConnection:
     async def _handshake(self) -> bool:
         """Whether a consumer has accepted the socket."""
         if not await self._bus.has_worker("websocket.connect"):
-            await self._refuse(503, "No worker is running to serve this socket.")
+            await self._refuse(503, _UNAVAILABLE, "No worker is running to serve this socket.")
             return False
         content = translate.websocket_connect(
-            self._scope, reply_channel=self._reply_channel, root_path=self._options.root_path
+            self._scope,
+            reply_channel=self._reply_channel,
+            root_path=self._options.root_path,
+            request_id=self._request_id,
         )
         try:
             await self._lane.connect(content, wait=self._options.full_wait)
         except (ChannelFull, LayerUnavailable, MessageTooLarge) as error:
             text = f"Refused a WebSocket on {self._scope['path']}: {error}"
             self._bus.say(logging.WARNING, "refused", text)
-            await self._refuse(503, "The server is busy.")
+            await self._refuse(503, _UNAVAILABLE, "The server is busy.")
             return False
         return await self._await_answer()
 
@@ -208,14 +251,20 @@ class WebsocketConnection:
             await self._close(1000)
         return self._accepted
 
-    async def _refuse(self, status: int, text: str) -> None:
+    async def _refuse(self, status: int, title: str, text: str) -> None:
+        again = 1 if status == 503 else None
+        page = translate.error_events(status, title, text, retry_after=again)
+        await self._deny(translate.as_denial(page), code=1013)
+
+    async def _deny(self, events: list[dict[str, Any]], *, code: int = 1000) -> None:
         """Answer the handshake with a page where the engine can, else with its plain 403."""
         self._closed = True
         if "websocket.http.response" not in (self._scope.get("extensions") or {}):
-            return await self._try_send({"type": "websocket.close", "code": 1013})
-        for event in translate.error_events(status, "Service unavailable", text, retry_after=1):
-            await self._try_send({**event, "type": f"websocket.{event['type']}"})
-        return None
+            events = [{"type": "websocket.close", "code": code}]
+        for event in events:
+            await self._try_send(event)
+        if not self._answered.done():
+            self._answered.set_result(None)
 
     async def _read(self) -> int | None:
         """Pass frames on until the socket closes; returns the close code.
@@ -227,21 +276,44 @@ class WebsocketConnection:
             self._lifetime = asyncio.get_running_loop().call_later(
                 self._options.websocket_timeout, self._end_of_life
             )
+        rate = self._message_rate()
         while True:
             event = await self._next_event()
             if event["type"] == "websocket.disconnect":
                 return _close_code(event)
+            if rate is not None and not rate.allows(time.monotonic()):
+                await self._end_flood()
+                return await self._await_disconnect()
             self._order += 1
             content = translate.websocket_receive(
                 event,
                 reply_channel=self._reply_channel,
                 path=self._scope["path"],
                 order=self._order,
+                request_id=self._request_id,
             )
             try:
                 await self._lane.receive(content, number=self._order, size=_size(content))
             except MessageTooLarge:
                 await self._close(1009)
+
+    def _message_rate(self) -> Rate | None:
+        per_second = self._options.message_rate
+        return Rate(per_second, time.monotonic()) if per_second else None
+
+    async def _end_flood(self) -> None:
+        self._bus.note(
+            "flood_count",
+            f"Closed a WebSocket on {self._scope['path']!r:.200} that sent more than "
+            f"{self._options.message_rate:g} messages a second",
+        )
+        await self._close(1008)
+
+    async def _await_disconnect(self) -> int | None:
+        """The close code, once the client has answered; what it says meanwhile goes nowhere."""
+        while (event := await self._next_event())["type"] != "websocket.disconnect":
+            pass
+        return _close_code(event)
 
     async def _next_event(self) -> dict[str, Any]:
         """What the client does next; the handshake may have begun to wait for it already."""
@@ -264,20 +336,27 @@ class WebsocketConnection:
             self._bus.replies.withdraw_will(self._reply_channel)
 
     def _disconnect(self, code: int | None, *, order: int) -> dict[str, Any]:
-        path = self._scope["path"]
         return translate.websocket_disconnect(
-            code, reply_channel=self._reply_channel, path=path, order=order
+            code,
+            reply_channel=self._reply_channel,
+            path=self._scope["path"],
+            order=order,
+            request_id=self._request_id,
         )
 
     def _end_of_life(self) -> None:
         self._writing = asyncio.create_task(self._close(1000))
 
-    def _log(self, action: str) -> None:
+    def _log(self, action: str, **more: Any) -> None:
         if self._options.action_logger is not None:
             client = self._scope.get("client")
             details = {
                 "path": quote(self._scope["path"]),
                 "client": f"{client[0]}:{client[1]}" if client else None,
+                "request_id": self._request_id,
+                "scheme": self._scope.get("scheme", "ws"),
+                "headers": self._scope["headers"],
+                **more,
             }
             self._options.action_logger("websocket", action, details)
 

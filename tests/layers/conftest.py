@@ -68,12 +68,12 @@ def client(redis_server) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for a condition to become true, 5 seconds at most."""
+    """Wait for a condition to become true, 20 seconds at most."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         while not condition():
-            assert time.monotonic() < end, "it did not happen within 5 s"
+            assert time.monotonic() < end, "it did not happen within 20 s"
             time.sleep(0.005)
 
     return wait

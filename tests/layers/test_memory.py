@@ -304,10 +304,10 @@ def test_a_message_that_becomes_due_for_one_thread_wakes_another():
     other = threading.Thread(target=lambda: layer.receive(["b"], block=True))
     waiting.start(), other.start()
     layer.deliver([layer.prepare("a", {}, delay=0.05)])
-    waiting.join(4)
+    waiting.join(20)
     assert found == [("a", {})]
     layer.send("b", {})
-    other.join(4)
+    other.join(20)
     assert not other.is_alive()
 
 
@@ -434,7 +434,7 @@ def test_a_log_that_goes_over_the_layer_does_not_stop_it(memory_layer, caplog):
         def emit(self, record):
             sender = threading.Thread(target=memory_layer.send, args=("log", {}))
             sender.start()
-            sender.join(5)
+            sender.join(20)
             assert not sender.is_alive()
 
     logger = logging.getLogger("channels_classic.layers")

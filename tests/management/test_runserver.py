@@ -7,6 +7,7 @@ import io
 import re
 import signal
 import socket
+import sys
 
 import pytest
 from django.contrib.staticfiles.handlers import StaticFilesHandler
@@ -60,8 +61,8 @@ def served(settings, monkeypatch):
     """The command runs, but serves nothing and starts no workers."""
     kept = Served()
 
-    def run_server(application, listen, *, signal_handlers, on_ready):
-        kept.application, kept.listen = application, listen
+    def run_server(application, listen, limits, *, signal_handlers, on_ready):
+        kept.application, kept.listen, kept.limits = application, listen, limits
         kept.signal_handlers = signal_handlers
         on_ready([f"http://{listen.host}:{listen.port}"])
 
@@ -143,6 +144,23 @@ def test_settings_reach_the_server(served, settings, setting, value, option, exp
     setattr(settings, setting, value)
     run()
     assert getattr(served.application.options, option) == expected
+
+
+def test_the_limits_of_the_server_hold_in_development_too(served, settings):
+    settings.CHANNELS_CLASSIC = {"SERVER": {"max_head": 5000, "max_body": 7000}}
+    run()
+    assert (served.limits.max_head, served.application.options.max_body) == (5000, 7000)
+    assert (served.limits.max_fields, served.limits.graceful_timeout) == (100, 2)
+
+
+def test_an_unknown_option_of_the_server_is_an_error_and_no_traceback(
+    served, settings, capsys, monkeypatch
+):
+    monkeypatch.setattr(runserver.os, "_exit", sys.exit)
+    settings.CHANNELS_CLASSIC = {"SERVER": {"max_haed": 5000}}
+    with pytest.raises(SystemExit, match="1"):
+        run("--skip-checks")
+    assert "has no option 'max_haed'" in capsys.readouterr().err
 
 
 def test_the_default_layer_is_served(served):

@@ -94,7 +94,8 @@ def test_a_connect_has_the_headers_of_the_handshake(server):
 def test_a_websocket_of_another_version_is_refused(server):
     with raw(server[0], HANDSHAKE.format(path="/version", version=12)) as client:
         head = read_until(client, b"\r\n\r\n").decode("latin-1")
-    assert head.startswith("HTTP/1.1 400 ")
+    assert head.startswith("HTTP/1.1 426 ")
+    assert "\r\nsec-websocket-version: 13\r\n" in head
 
 
 def test_text_that_is_no_utf8_ends_the_socket(server):

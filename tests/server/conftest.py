@@ -13,7 +13,7 @@ from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import InterfaceServer
 from tests.server.ends import Request, Socket, Workers
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 @pytest.hookimpl(tryfirst=True)

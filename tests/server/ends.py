@@ -23,6 +23,9 @@ class Client:
     def __init__(self, app: InterfaceServer, scope: dict[str, Any]) -> None:
         self.app = app
         self.scope = scope
+        headers = scope.get("headers")
+        if headers is not None and all(name != b"host" for name, _ in headers):
+            scope["headers"] = [*headers, (b"host", b"example.com")]
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.received = 0

@@ -7,6 +7,7 @@ socket's end they write to the standard output.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 
@@ -17,22 +18,37 @@ from channels_classic.server import InterfaceServer
 from channels_classic.worker import Worker
 
 TEXT = [(b"content-type", b"text/plain")]
+#: What /version says; sites that are made of this one have others.
+VERSION = b"0"
 
 
-def answer(message, content, status=200):
-    message.reply_channel.send({"status": status, "headers": TEXT, "content": content})
+def answer(message, content, status=200, **rest):
+    message.reply_channel.send({"status": status, "headers": TEXT, "content": content, **rest})
+
+
+PAGES = {
+    "/hello": lambda: b"hello",
+    "/pid": lambda: b"%d" % os.getpid(),
+    "/version": lambda: VERSION,
+    "/counts": lambda: json.dumps(channel_layer.global_statistics()).encode(),
+}
 
 
 def http(message):
     path = message["path"]
-    if path == "/hello":
-        answer(message, b"hello")
+    if path in PAGES:
+        answer(message, PAGES[path]())
     elif path == "/slow":
         print("slow began", flush=True)
         time.sleep(0.5)  # the application works
         answer(message, b"slow but sure")
     elif path == "/never":
         print("never began", flush=True)
+    elif path == "/big":
+        answer(message, b"x" * 500_000, more_content=True)
+        for number in range(20):
+            part = {"content": b"x" * 500_000, "more_content": number < 19}
+            message.reply_channel.send(part)
     elif path == "/message":
         shown = {key: message.get(key) for key in ("scheme", "client", "server", "path")}
         shown["headers"] = [[name.decode(), value.decode()] for name, value in message["headers"]]
@@ -55,21 +71,36 @@ def rest(message):
 
 
 def connect(message):
+    if message["path"] == "/late":
+        print("late began", flush=True)
+        time.sleep(0.5)  # the application makes up its mind
     message.reply_channel.send({"accept": message["path"] != "/refused"})
 
 
 def receive(message):
     text = message.get("text")
+    if message["path"] == "/silent":
+        return
     if text is not None and text.startswith("work "):
         print(text, "began", flush=True)
         time.sleep(0.3)  # the application works
         print(text, "ended", flush=True)
+    elif text is not None and text.startswith("much "):
+        much(message, int(text.removeprefix("much ")))
     elif text is not None and text.startswith("close "):
         message.reply_channel.send({"close": int(text.removeprefix("close "))})
     else:
         message.reply_channel.send(
             {key: message[key] for key in ("text", "bytes") if key in message}
         )
+
+
+def much(message, number):
+    """Half a MiB, so many times: groups, unlike a single sender, wait for nobody."""
+    message.channel_layer.group_add("much", message.reply_channel.name)
+    for _ in range(number):
+        message.channel_layer.send_group("much", {"bytes": bytes(512 * 1024)})
+    message.channel_layer.group_discard("much", message.reply_channel.name)
 
 
 def disconnect(message):

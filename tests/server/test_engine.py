@@ -14,7 +14,10 @@ from httptools import HttpRequestParser
 from websockets.asyncio.client import connect
 from websockets.server import ServerProtocol
 
-from channels_classic.server.engine import HttpProtocol, SocketProtocol
+from channels_classic.server.engines.uvicorn_config import UvicornConfig
+from channels_classic.server.engines.uvicorn_http import HttpProtocol
+from channels_classic.server.engines.uvicorn_websocket import SocketProtocol
+from channels_classic.server.options import Limits
 from tests.server.ends import until
 
 HELD = (HttpProtocol, SocketProtocol, HttpRequestParser, ServerProtocol)
@@ -34,10 +37,15 @@ async def app(scope, receive, send):
 
 
 @contextlib.asynccontextmanager
-async def served() -> AsyncIterator[int]:
-    """The port of a server in this event loop."""
-    config = uvicorn.Config(
-        app, http=HttpProtocol, ws=SocketProtocol, lifespan="off", log_config=None
+async def served(application=app, **limits) -> AsyncIterator[int]:
+    """The port of a server of ``application`` in this event loop, with these limits."""
+    config = UvicornConfig(
+        application,
+        limits=Limits(**limits),
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        lifespan="off",
+        log_config=None,
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

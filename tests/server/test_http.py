@@ -9,6 +9,7 @@ import pytest
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
 from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.log import is_request_id
 from channels_classic.server import InterfaceServer
 from tests.server.ends import Request, Workers, until
 
@@ -366,6 +367,7 @@ async def test_those_who_ask_hear_that_the_client_has_gone(request_to, workers):
     assert await workers.take("http.disconnect") == {
         "reply_channel": message["reply_channel"],
         "path": "/slow",
+        "request_id": message["request_id"],
     }
     assert await client.done() == []
 
@@ -469,6 +471,7 @@ async def test_a_complete_request_is_told_to_the_action_logger(request_to, worke
     await answered(client, workers, status=201, content=b"12345")
     [(protocol, action, details)] = told
     assert details.pop("time_taken") >= 0
+    assert is_request_id(details.pop("request_id"))
     assert (protocol, action) == ("http", "complete")
     assert details == {
         "path": "/a%20b?c=d",
@@ -476,6 +479,9 @@ async def test_a_complete_request_is_told_to_the_action_logger(request_to, worke
         "method": "GET",
         "client": "10.0.0.1:4711",
         "size": 5,
+        "scheme": "http",
+        "http_version": "1.1",
+        "headers": client.scope["headers"],
     }
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import http.client
-import ipaddress
 import json
 import os
 import signal
@@ -20,14 +18,19 @@ from pathlib import Path
 
 import pytest
 import websockets.asyncio.client
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from channels_classic.server.run import CannotListen, Listen, address_of, open_sockets, run_server
+from channels_classic.server.options import Limits, Listen
+from channels_classic.server.run import run_server
+from channels_classic.server.sockets import (
+    CannotListen,
+    address_of,
+    open_sockets,
+    tls_context,
+)
 from tests.acceptance.processes import Process, free_port, wait_until
+from tests.certificates import make_certificate
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,25 +64,7 @@ def port(tmp_path_factory):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """The files of a certificate for 127.0.0.1 and of its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(built.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "cert.pem", folder / "key.pem"
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 # Where it listens ---------------------------------------------------------------------------------
@@ -195,6 +180,48 @@ def test_an_inherited_descriptor_is_listened_on():
         assert only.getsockname() == inherited.getsockname()
 
 
+def test_an_inherited_descriptor_may_be_of_any_family(tmp_path):
+    path = str(tmp_path / "site.sock")
+    with socket.socket(socket.AF_UNIX) as inherited:
+        inherited.bind(path)  # and not yet listening
+        with listening(port=None, fd=os.dup(inherited.fileno())) as [only]:
+            assert address_of(only) == f"unix:{path}"
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+    if socket.has_dualstack_ipv6():
+        with (
+            socket.create_server(("::1", 0), family=socket.AF_INET6) as inherited,
+            listening(port=None, fd=os.dup(inherited.fileno())) as [only],
+        ):
+            assert address_of(only) == f"http://[::1]:{inherited.getsockname()[1]}"
+
+
+def test_a_connection_is_no_descriptor_to_listen_on():
+    one, other = socket.socketpair()
+    with one, other:
+        with pytest.raises(CannotListen) as raised:
+            open_sockets(Listen(port=None, fd=os.dup(one.fileno())))
+        assert "is not a socket to listen on (Invalid argument)" in str(raised.value)
+
+
+def test_every_address_is_every_one_of_ipv4_too():
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with listening(host="::", port=0) as [tcp]:
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, tcp.getsockname()[1]), timeout=5).close()
+
+
+def test_tls_is_new_and_so_are_its_ciphers(certificate):
+    certfile, keyfile = map(str, certificate)
+    context = tls_context(Listen(ssl_certfile=certfile, ssl_keyfile=keyfile))
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    ciphers = {each["name"] for each in context.get_ciphers()}
+    assert "ECDHE-ECDSA-AES128-GCM-SHA256" in ciphers
+    assert not {each for each in ciphers if not each.startswith(("TLS_", "ECDHE-", "DHE-"))}
+    assert not {each for each in ciphers if each.endswith("-SHA") or "RC4" in each or "DES" in each}
+
+
 def test_a_descriptor_that_is_no_socket_is_said_in_one_line(tmp_path):
     with (
         (tmp_path / "file").open("w") as file,
@@ -213,13 +240,13 @@ def test_what_was_opened_is_closed_when_the_next_cannot_be_had(tmp_path):
 
 def test_a_key_alone_is_refused(certificate):
     with pytest.raises(CannotListen, match="give --ssl-certfile too"):
-        run_server(None, Listen(port=0, ssl_keyfile=str(certificate[1])))
+        run_server(None, Listen(port=0, ssl_keyfile=str(certificate[1])), Limits())
 
 
 def test_a_file_that_is_no_certificate_is_said_in_one_line(tmp_path):
     (tmp_path / "cert.pem").write_text("not a certificate")
     with pytest.raises(CannotListen, match=r"cannot use the certificate .*cert.pem"):
-        run_server(None, Listen(port=0, ssl_certfile=str(tmp_path / "cert.pem")))
+        run_server(None, Listen(port=0, ssl_certfile=str(tmp_path / "cert.pem")), Limits())
 
 
 # What it passes on --------------------------------------------------------------------------------
@@ -477,14 +504,15 @@ def test_those_who_embed_the_server_hear_its_addresses_and_get_their_handlers_ba
 import os, signal
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import InterfaceServer
-from channels_classic.server.run import Listen, run_server
+from channels_classic.server.options import Limits, Listen
+from channels_classic.server.run import run_server
 
 def ready(addresses):
     print(*addresses, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 before = signal.getsignal(signal.SIGTERM)
-run_server(InterfaceServer(InMemoryChannelLayer()), Listen(port=0), on_ready=ready)
+run_server(InterfaceServer(InMemoryChannelLayer()), Listen(port=0), Limits(), on_ready=ready)
 print(signal.getsignal(signal.SIGTERM) is before)
 """
     done = subprocess.run(

@@ -46,15 +46,17 @@ def limited(**capacities):
 
 
 async def test_a_handshake_is_a_connect_message(socket_to, workers):
-    socket_to(path="/chat", query_string=b"room=1", headers=[(b"origin", b"http://a.example")])
+    headers = [(b"host", b"example.com"), (b"origin", b"http://a.example")]
+    socket_to(path="/chat", query_string=b"room=1", headers=headers)
     message = await workers.take("websocket.connect")
-    assert message.pop("reply_channel").startswith("server.reply.")
+    process, local = message.pop("reply_channel").removeprefix("server.reply.").split("!")
+    assert message.pop("request_id") == f"{process}-{local}"
     assert message == {
         "scheme": "ws",
         "path": "/chat",
         "query_string": b"room=1",
         "root_path": "",
-        "headers": [[b"origin", b"http://a.example"]],
+        "headers": [list(pair) for pair in headers],
         "client": None,
         "server": None,
         "order": 0,
@@ -92,6 +94,35 @@ async def test_a_consumer_refuses_the_socket(socket_to, workers, reply):
     socket = socket_to()
     await workers.reply(await workers.take("websocket.connect"), **reply)
     assert await socket.done() == [closed()]
+
+
+UNAUTHORIZED = {"status": 401, "headers": [(b"www-authenticate", b"Basic")], "content": b"Who?"}
+
+
+async def test_a_consumer_refuses_the_socket_with_a_status_of_its_own(socket_to, workers):
+    socket = socket_to(**DENIAL)
+    await workers.reply(await workers.take("websocket.connect"), **UNAUTHORIZED)
+    [head, body] = await socket.done()
+    assert (head["type"], head["status"]) == ("websocket.http.response.start", 401)
+    assert dict(head["headers"])[b"www-authenticate"] == b"Basic"
+    assert (body["type"], body["body"]) == ("websocket.http.response.body", b"Who?")
+    assert workers.waiting("websocket.disconnect") == 0
+
+
+async def test_where_the_engine_has_no_pages_for_sockets_a_status_is_a_refusal(socket_to, workers):
+    socket = socket_to()
+    await workers.reply(await workers.take("websocket.connect"), **UNAUTHORIZED)
+    assert await socket.done() == [closed()]
+
+
+@pytest.mark.parametrize("bad", [{"more_content": True}, {"status": "401"}, {"accept": False}])
+async def test_a_bad_response_to_a_handshake_refuses_it_and_is_logged(
+    socket_to, workers, bad, caplog
+):
+    socket = socket_to(**DENIAL)
+    await workers.reply(await workers.take("websocket.connect"), **{**UNAUTHORIZED, **bad})
+    assert await socket.done() == [closed(1011)]
+    assert "Bad reply to the WebSocket on /chat" in caplog.text
 
 
 async def test_a_refused_socket_has_no_disconnect(socket_to, workers):
@@ -178,6 +209,7 @@ async def test_a_frame_is_a_message(socket_to, workers, frame):
         "reply_channel": message["reply_channel"],
         "path": "/chat",
         "order": 1,
+        "request_id": message["request_id"],
         **frame,
     }
 
@@ -303,7 +335,7 @@ async def test_a_bad_reply_disturbs_no_other_socket(server, workers):
     began = asyncio.get_running_loop().time()
     await workers.reply(to_good, text="hi")
     assert await good.next_event() == sent(text="hi")
-    assert asyncio.get_running_loop().time() - began < 0.5
+    assert asyncio.get_running_loop().time() - began < 5
 
 
 async def test_a_group_reaches_its_members(server, workers, layer):
@@ -363,6 +395,15 @@ async def test_a_client_that_lets_too_many_bytes_wait_is_closed_with_1013(caplog
     await until(lambda: "does not read" in caplog.text)
     socket.read_again()
     assert await socket.next_event() == closed(1013)
+
+
+async def test_a_message_may_be_larger_than_what_may_wait(socket_to, workers):
+    """Nothing waits: each is on its way at once."""
+    socket = socket_to(options={"max_pending_bytes": 1000})
+    message = await opened(socket, workers)
+    for _ in range(2):
+        await workers.reply(message, bytes=b"x" * 2000)
+        assert await socket.next_event() == sent(bytes=b"x" * 2000)
 
 
 async def test_clients_that_do_not_read_are_counted_under_their_process():
@@ -439,6 +480,7 @@ async def test_a_disconnect_has_the_code_and_comes_after_the_frames(socket_to, w
         "code": 4001,
         "path": "/chat",
         "order": 3,
+        "request_id": message["request_id"],
     }
 
 
@@ -556,14 +598,21 @@ def told_by(socket_to, **scope):
 
 async def test_the_steps_of_a_socket_are_told_to_the_action_logger(socket_to, workers):
     socket, told = told_by(socket_to, path="/a b", client=("10.0.0.1", 4711))
-    await opened(socket, workers)
-    socket.leave()
+    message = await opened(socket, workers)
+    socket.leave(4001)
     await socket.done()
-    details = {"path": "/a%20b", "client": "10.0.0.1:4711"}
+    assert told[-1][2].pop("time_taken") >= 0
+    details = {
+        "path": "/a%20b",
+        "client": "10.0.0.1:4711",
+        "request_id": message["request_id"],
+        "scheme": "ws",
+        "headers": socket.scope["headers"],
+    }
     assert told == [
         ("websocket", "connecting", details),
         ("websocket", "connected", details),
-        ("websocket", "disconnected", details),
+        ("websocket", "disconnected", {**details, "code": 4001}),
     ]
 
 

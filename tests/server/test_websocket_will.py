@@ -56,7 +56,9 @@ async def test_an_open_socket_has_left_a_disconnect(open_socket, wills, layer):
     [(local, will)] = wills.kept.items()
     assert reply_channel.endswith(f"!{local}")
     layer.deliver([will])
-    assert layer.receive(["websocket.disconnect"])[1] == {
+    content = layer.receive(["websocket.disconnect"])[1]
+    assert content.pop("request_id")
+    assert content == {
         "reply_channel": reply_channel,
         "code": 1006,
         "path": "/chat",

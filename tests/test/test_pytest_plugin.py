@@ -47,8 +47,9 @@ routing = [route("websocket.receive", echo), route("work", work)]
 
 
 @pytest.fixture
-def project(pytester):
-    """A project that sets Django up itself."""
+def project(pytester, monkeypatch):
+    """A project that sets Django up itself, and whose pytest has no other plugins."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
     pytester.makeconftest(SETTINGS + CONFTEST)
     pytester.makepyfile(consumers=CONSUMERS)
@@ -61,7 +62,7 @@ def run(project):
 
     def run(tests, *options):
         project.makepyfile(test_it=tests)
-        return project.runpytest_subprocess("-p", "no:django", *options)
+        return project.runpytest_subprocess(*options)
 
     return run
 
@@ -188,13 +189,13 @@ def test_it_works_with_pytest_django(project):
             assert_sent("work")
         """
     )
-    result = project.runpytest_subprocess("--ds=site_settings")
+    result = project.runpytest_subprocess("-p", "pytest_django.plugin", "--ds=site_settings")
     result.assert_outcomes(passed=2)
 
 
 def test_nothing_is_loaded_without_being_asked_for(project):
     project.makeconftest(SETTINGS)
     project.makepyfile(test_it="def test_one(ws_client): pass")
-    result = project.runpytest_subprocess("-p", "no:django")
+    result = project.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'ws_client' not found*"])

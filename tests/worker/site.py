@@ -14,7 +14,7 @@ from channels_classic.exceptions import (
 )
 from channels_classic.worker import Worker, WorkerGroup
 
-DEADLINE = 10
+DEADLINE = 30
 #: Channels of these tests: what consumers are told to do, and what they report.
 WORK, REPORT = "work", "report"
 

@@ -37,4 +37,5 @@ def site(
     call_command("migrate", verbosity=0)
     yield channel_layers["default"].channel_layer
     call_command("migrate", "thumbnailer", "zero", verbosity=0)
+    call_command("migrate", "headlines", "zero", verbosity=0)
     call_command("migrate", "admin", "zero", verbosity=0)

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels_classic",
     "echo",
+    "headlines",
     "thumbnailer",
 ]
 

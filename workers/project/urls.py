@@ -11,6 +11,7 @@ from project.views import home
 urlpatterns = [
     path("", home, name="home"),
     path("echo/", include("echo.urls")),
+    path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),
     path("admin/", admin.site.urls),
     *staticfiles_urlpatterns(),  # in development only, and there under any server

@@ -14,7 +14,7 @@ from channels_classic.layers.in_memory.dead import DeadLetters
 from channels_classic.layers.in_memory.later import Later
 from channels_classic.layers.in_memory.memberships import Memberships
 from channels_classic.layers.names import non_local_name
-from channels_classic.layers.traffic import Content, Delivery, Envelope, split_lane
+from channels_classic.layers.traffic import Content, Delivery, Envelope, Load, split_lane
 
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer
@@ -125,7 +125,7 @@ class Store:
         if self.is_gone(envelope.name):
             self.count(name, Counter.FULL)
             return False
-        if not (envelope.attempts or self._has_room(name, envelope.name)):
+        if not (envelope.attempts or self._has_room(name, envelope)):
             self.happened(name, Counter.FULL)
             return False
         if not envelope.attempts:
@@ -133,12 +133,12 @@ class Store:
         self.append(envelope)
         return True
 
-    def _has_room(self, name: str, full_name: str) -> bool:
+    def _has_room(self, name: str, envelope: Envelope) -> bool:
         entries = self.channels.get(name, deque())
         self.expire(name, entries)
-        capacity = self.limits.get_capacity(name)
+        capacity = self.limits.get_room(name, len(envelope.payload))
         if "!" in name:  # what is sent to a connection is a whole with what it got before
-            return self.waiting.get(full_name, 0) < capacity
+            return self.waiting.get(envelope.name, 0) < capacity
         if self.limits.get_overflow(name) == "drop_oldest":
             while len(entries) >= capacity:
                 self._give_up(name, entries.popleft(), Counter.DROPPED)
@@ -298,6 +298,13 @@ class Store:
             return []
         notes, self._notes = self._notes, {}
         return [(name, counter, number) for (name, counter), number in notes.items()]
+
+    def load(self, name: str, *, workers: int) -> Load:
+        """The load of a plain channel that so many ``workers`` read."""
+        self.expire(name, self.channels.get(name, deque()))
+        found = self.statistics(name)
+        completed = int(found[Counter.COMPLETED])
+        return Load(int(found["messages_pending"]), found["messages_max_age"], completed, workers)
 
     def statistics(self, name: str) -> dict[str, float]:
         """The counters of a channel or process, and what waits there."""

@@ -221,7 +221,8 @@ class Planner:
     def _reply(self, process: str, batch: list[Envelope]) -> Command:
         keys = (self.keys.inbox(process), self.keys.waiting(process), self.keys.stats(process))
         capacity, expiry_ms, *_ = self.limits(process)
-        args: list[Any] = [capacity, expiry_ms, self.inbox_lives(process)]
+        window = self._layer.reply_window
+        args: list[Any] = [capacity, window, expiry_ms, self.inbox_lives(process)]
         at = len(process)
         for envelope in batch:
             args += (envelope.name[at:], envelope.payload)

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from channels_classic.exceptions import LayerUnavailable
@@ -16,8 +16,8 @@ from channels_classic.layers.names import non_local_name
 from channels_classic.layers.on_redis.presence import left_alone
 from channels_classic.layers.on_redis.ring import is_misplaced
 from channels_classic.layers.on_redis.shard import Shard
-from channels_classic.layers.on_redis.wire import ALIVE, MEMBERS, POST, Command
-from channels_classic.layers.traffic import Envelope
+from channels_classic.layers.on_redis.wire import ALIVE, LOADS, MEMBERS, POST, Command, Keys
+from channels_classic.layers.traffic import Envelope, Load
 
 if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
@@ -295,21 +295,43 @@ class Spread:
 
     async def has_worker(self, channel: str) -> bool:
         """``has_worker`` of the channel layer: workers read all the shards."""
-        jobs = [
-            Job(shard, commands=[ALIVE.command([shard.keys.workers(channel)], [])])
-            for shard in self.presence.present()
-        ]
+        found = await self._ask_each(
+            lambda keys: [ALIVE.command([keys.workers(channel)], [])],
+        )
+        return any(replies[0] for replies in found)
+
+    async def loads(self, channels: Sequence[str]) -> dict[str, Load]:
+        """``loads`` of the channel layer: plain channels are on all the shards."""
+        if not channels:
+            return {}
+        found = await self._ask_each(lambda keys: [_load(keys, name) for name in channels])
+        by_channel = zip(*found, strict=True)
+        return {name: _sum(each) for name, each in zip(channels, by_channel, strict=True)}
+
+    async def _ask_each(self, commands: Callable[[Keys], list[Command]]) -> list[Sequence[Any]]:
+        """The replies of each shard that answers; ``LayerUnavailable`` when none does."""
+        jobs = [Job(shard, commands=commands(shard.keys)) for shard in self.presence.present()]
         results = await asyncio.gather(*map(self._do_async, jobs))
-        problems = [result for result in results if isinstance(result, LayerUnavailable)]
-        if len(problems) == len(results):
-            raise problems[0]
-        return any(result[0] for result in results if not isinstance(result, LayerUnavailable))
+        answers = [each for each in results if not isinstance(each, LayerUnavailable)]
+        if not answers:
+            raise results[0]
+        return answers
 
     def count(self, channel: str, counter: Counter, number: int) -> None:
         """``count`` of the channel layer, on a shard that answers."""
         shard, *_ = self.presence.present()
         with self.presence.noted(shard):
             shard.call(shard.count_command(channel, counter, number))
+
+
+def _load(keys: Keys, channel: str) -> Command:
+    return LOADS.command([keys.channel(channel), keys.stats(channel), keys.workers(channel)], [])
+
+
+def _sum(loads: Iterable[Sequence[int]]) -> Load:
+    """Each shard has its own messages; a worker reads all of them."""
+    waiting, oldest, completed, workers = zip(*loads, strict=True)
+    return Load(sum(waiting), max(oldest) / 1000, sum(completed), max(workers))
 
 
 def _members(shard: Shard, group: str) -> Command:

@@ -56,6 +56,7 @@ COUNT = _script("count")
 GIVE_BACK = _script("give_back")
 BURY = _script("bury")
 ATTACH = _script("attach")
+LOADS = _script("loads")
 #: Loaded by every new connection, so that no call finds its script missing.
 SCRIPTS = tuple(each for each in globals().values() if isinstance(each, Script))
 

@@ -23,7 +23,8 @@ from channels_classic.exceptions import ChannelsError
 from channels_classic.handler import ViewConsumer
 from channels_classic.log import setup_logger
 from channels_classic.server.app import InterfaceServer
-from channels_classic.server.run import Listen, run_server
+from channels_classic.server.options import Limits, Listen, configured
+from channels_classic.server.run import run_server
 from channels_classic.staticfiles import StaticFilesConsumer
 from channels_classic.worker import WorkerGroup
 
@@ -132,18 +133,11 @@ class Command(DjangoCommand):
 
     def _serve(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> None:
         workers = self._start_workers(layer, options) if options["run_worker"] else None
-        application = InterfaceServer(
-            layer.channel_layer,
-            http_timeout=options["http_timeout"],
-            websocket_connect_timeout=options["websocket_handshake_timeout"],
-            ws_protocols=websocket_protocols(),
-            root_path=(settings.FORCE_SCRIPT_NAME or "").rstrip("/"),
-            action_logger=self.log_action,
-        )
         try:
             run_server(
-                application,
-                Listen(host=self.addr, port=int(self.port), graceful_timeout=2),
+                self._application(layer, options),
+                Listen(host=self.addr, port=int(self.port)),
+                Limits(**{"graceful_timeout": 2, **configured(Limits)}),
                 signal_handlers=not options["use_reloader"],
                 on_ready=lambda addresses: self._banner(addresses, layer, workers),
             )
@@ -158,6 +152,16 @@ class Command(DjangoCommand):
             if message := options.get("shutdown_message"):
                 self.stdout.write(message)
             sys.exit(0)
+
+    def _application(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> InterfaceServer:
+        return InterfaceServer(
+            layer.channel_layer,
+            http_timeout=options["http_timeout"],
+            websocket_connect_timeout=options["websocket_handshake_timeout"],
+            ws_protocols=websocket_protocols(),
+            root_path=(settings.FORCE_SCRIPT_NAME or "").rstrip("/"),
+            action_logger=self.log_action,
+        )
 
     def _start_workers(self, layer: ChannelLayerWrapper, options: dict[str, Any]) -> WorkerGroup:
         count = THREADS if options["use_threading"] else 1

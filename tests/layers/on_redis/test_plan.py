@@ -87,7 +87,7 @@ def test_a_reply_names_its_connection(planner):
     [step] = planner.steps(to("x!a", "x!b"))
     keys = ("p:inbox:{x!}", "p:waiting:{x!}", "p:stats:{x!}")
     assert step.command[:6] == ("EVALSHA", REPLY.digest, 3, *keys)
-    assert step.command[6:] == (7, 1000, 61_000, "a", b"0", "b", b"1")
+    assert step.command[6:] == (7, 4 * 1024**2, 1000, 61_000, "a", b"0", "b", b"1")
 
 
 def test_a_send_to_a_group_carries_its_message_once(planner):

@@ -54,7 +54,7 @@ def test_a_blocking_receive_wakes_up_for_any_shard_at_once(pair, layer, number):
         receiving.join(10)
         delays.append(receiving.ended - sent)
         assert receiving.received == ("plain", {"number": number})
-    assert sorted(delays)[2] < 0.1
+    assert sorted(delays)[2] < 1
 
 
 def test_a_blocking_receive_wakes_up_for_a_process_on_another_shard(pair, layer):

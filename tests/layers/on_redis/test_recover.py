@@ -255,6 +255,15 @@ def test_counters_say_what_was_recovered(make_redis, caplog):
     assert "bye: 2 recovered (sockets of a server that died)" in caplog.text
 
 
+def test_the_connections_of_a_server_that_died_are_gone_for_who_sends_to_them(make_redis):
+    layer = make_redis()
+    server(layer)
+    assert not layer.is_gone("p!a")
+    lapsed(layer)
+    assert layer.is_gone("p!a")
+    assert not layer.is_gone("another!a")
+
+
 # What somebody else put there ---------------------------------------------------------------
 
 

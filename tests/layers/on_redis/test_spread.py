@@ -217,7 +217,7 @@ def test_a_shard_that_hangs_holds_nobody_up_twice(pair, layer, sender):
     assert not caught.value.in_doubt
     for _ in range(5):  # which the other shard has room for
         assert sender.deliver(layer.prepare("plain", {})) == []
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5  # a connection has 3 s
 
 
 def test_sends_in_doubt_are_counted_when_others_went(layer, sender, monkeypatch, caplog):
@@ -318,7 +318,7 @@ def test_a_beat_is_not_held_up_by_a_shard_that_hangs(pair, layer):
     began = time.monotonic()
     for _ in range(3):
         layer.beat("worker", ["plain"], ttl=6)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4  # a call has 5 s
     assert asyncio.run(has_worker(layer, "plain"))
     pair.go_on(0)
     shard = layer.shards[0]
@@ -352,19 +352,19 @@ def test_who_was_away_from_a_shard_recovers_nothing_there_at_first(pair, layer):
     for number in range(2):
         put(layer, number, "plain", {"number": number})
     assert numbers([*take(dead), *take(dead)]) == [0, 1]
-    layer.beat("live", ["plain"], ttl=0.5, recover=False)
-    pair.servers[1].ask("CLIENT", "PAUSE", 400, "ALL")
-    layer.beat("live", ["plain"], ttl=0.5, recover=False)  # late on one shard
-    assert numbers(layer.beat("live", ["plain"], ttl=0.5).lapsed) == [0]
+    layer.beat("live", ["plain"], ttl=2, recover=False)
+    pair.servers[1].ask("CLIENT", "PAUSE", 2000, "ALL")
+    layer.beat("live", ["plain"], ttl=2, recover=False)  # late on one shard
+    assert numbers(layer.beat("live", ["plain"], ttl=2).lapsed) == [0]
     lapsed: list[Delivery] = []
 
     def is_recovered() -> list[Delivery]:
-        lapsed.extend(layer.beat("live", ["plain"], ttl=0.5).lapsed)
+        lapsed.extend(layer.beat("live", ["plain"], ttl=2).lapsed)
         return lapsed
 
     began = time.monotonic()
     assert numbers(wait_until(is_recovered)) == [1]
-    assert time.monotonic() - began > 0.3
+    assert time.monotonic() - began > 0.5
     dead.close()
 
 

@@ -384,6 +384,6 @@ def test_a_program_that_never_answers_is_given_up(
 ):
     program("redis-server", f"[ $1 = --version ] && echo v=7.0 || {script}")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    monkeypatch.setattr(local_server, "WAITING", 0.3)
+    monkeypatch.setattr(local_server, "WAITING", 3)
     with pytest.raises(LayerUnavailable, match=f"redis-server does not start: {said}"):
         LocalServer(folder, linger=0.1).ensure()

@@ -1,14 +1,16 @@
 -- reply(KEYS = {inbox, waiting, stats},
---       ARGV = {capacity, expiry ms, lives ms, local, payload, ...})
+--       ARGV = {capacity, window, expiry ms, lives ms, local, payload, ...})
 --   -> the numbers, from 0, of the pairs that were refused because their connection is full
 -- inbox     stream read by one process; a field "!<local>" holds the payload for one connection,
 --           "=<local>" a receipt: "<number>" of the message, or "<number> lost". An entry may have
 --           the same field twice: two replies to one connection
 -- waiting   hash: local -> messages that have not reached the connection's client yet
 -- stats     hash of counters, see send
--- A local that begins with "=" is a receipt, which no capacity refuses.
+-- A local that begins with "=" is a receipt, which no capacity refuses. A large message finds less
+-- room than a small one: as many as the window has bytes for, two at least.
 local inbox, waiting, stats = KEYS[1], KEYS[2], KEYS[3]
-local capacity, expiry, lives = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local capacity, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local expiry, lives = tonumber(ARGV[3]), ARGV[4]
 local fields, refused, swept, replies = {}, {}, false, 0
 
 local function count(counter, number)
@@ -48,21 +50,22 @@ local function sweep()
   end
 end
 
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local name = ARGV[i]
   if string.byte(name) == 61 then
     fields[#fields + 1] = name
     fields[#fields + 1] = ARGV[i + 1]
   else
     local waits = redis.call('HINCRBY', waiting, name, 1)
-    if waits > capacity and not swept and expiry > 0 then
+    local room = math.min(capacity, math.max(2, math.floor(window / math.max(1, #ARGV[i + 1]))))
+    if waits > room and not swept and expiry > 0 then
       swept = true
       sweep()
       waits = tonumber(redis.call('HGET', waiting, name) or 0)
     end
-    if waits > capacity then
+    if waits > room then
       redis.call('HINCRBY', waiting, name, -1)
-      refused[#refused + 1] = (i - 4) / 2
+      refused[#refused + 1] = (i - 5) / 2
     else
       fields[#fields + 1] = '!' .. name
       fields[#fields + 1] = ARGV[i + 1]

@@ -1,0 +1,1 @@
+"""The ASGI engines that we run, and what they leave open."""

@@ -1,0 +1,1 @@
+"""Headlines that all browsers see at once, by server-sent events."""
