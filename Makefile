@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 BENCH := .venv-bench
+AUTOBAHN := .venv-autobahn
 PORT ?= 8000
 ARGS ?=
 BIN := $(abspath $(VENV))/bin
@@ -14,7 +15,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 PYENV := $(shell command -v pyenv >/dev/null && echo $$(pyenv root)/versions/*/bin)
 space := $(subst ,, )
 
-.PHONY: help setup demo test acceptance soak soak-hour check lint types floors matrix bench docs clean tests-need
+.PHONY: help setup demo test acceptance soak soak-hour autobahn check lint types floors matrix bench docs clean tests-need
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,8 +47,20 @@ $(BENCH)/.installed: setup.py pyproject.toml benchmarks/requirements.txt | $(BEN
 	@$(BENCH)/bin/python $(PIP) install --requirement benchmarks/requirements.txt
 	@touch $@
 
+# The suite runs on Python 2.7 alone, for which a new virtualenv makes no environment.
+$(AUTOBAHN)/.installed: tests/autobahn/requirements.txt | $(BIN)/python
+	@echo "Installing the fuzzing client of Autobahn into $(AUTOBAHN)"
+	@bash tools/debian cc:build-essential
+	@python=$$(bash tools/find-python2) && rm -rf $(AUTOBAHN) && \
+		$(BIN)/python -m venv $(AUTOBAHN)/maker && \
+		$(AUTOBAHN)/maker/bin/python $(PIP) install 'virtualenv<20.22' && \
+		$(AUTOBAHN)/maker/bin/virtualenv --quiet --python "$$python" $(AUTOBAHN)/python2
+	@$(AUTOBAHN)/python2/bin/python $(PIP) --no-python-version-warning install --requirement $<
+	@touch $@
+
 tests-need:
-	@bash tools/debian redis-server:redis-server chromium:chromium chromedriver:chromium-driver
+	@bash tools/debian redis-server:redis-server nginx:nginx curl:curl chromium:chromium \
+		chromedriver:chromium-driver h2load:nghttp2-client
 
 # See it -----------------------------------------------------------------------------------
 
@@ -62,17 +75,26 @@ demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in on
 
 # Check it ---------------------------------------------------------------------------------
 
+# The tests start hundreds of processes: bytecode is kept, whatever the environment says. Many of
+# them wait for others most of the time: so there are more processes than cores.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev tests-need  ## all tests; installs what they need
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 soak: $(VENV)/.dev tests-need  ## the promises of the bus at their full sizes: long; prints figures
-	@SOAK=full $(BIN)/python -m pytest -s -m 'not soak' tests/acceptance/test_b[0-9][0-9]_*.py $(ARGS)
+	@SOAK=full $(BIN)/python -m pytest -s -m 'not soak' tests/acceptance/test_b[0-9][0-9]_*.py \
+		tests/acceptance/test_uploads.py tests/acceptance/test_streams.py \
+		tests/acceptance/test_restart.py $(ARGS)
 
 soak-hour: $(VENV)/.dev tests-need  ## an hour of traffic (SOAK_SECONDS=3600): memory, counters
 	@$(BIN)/python -m pytest -s tests/acceptance/soak_hour.py $(ARGS)
+
+autobahn: $(VENV)/.dev $(AUTOBAHN)/.installed  ## all WebSocket cases of Autobahn, up to half an hour; a summary
+	@bash tools/debian redis-server:redis-server
+	@$(BIN)/python -m tests.autobahn $(AUTOBAHN)/python2/bin/wstest $(ARGS)
 
 check: lint types floors test  ## format, lint, types, floors and tests: what CI runs
 
@@ -98,7 +120,7 @@ docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; a warning is an e
 	@echo "docs/_build/html/index.html"
 
 clean:  ## remove what make has made: environment, caches, the demo's data
-	@rm -rf $(VENV) $(BENCH) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	@rm -rf $(VENV) $(BENCH) $(AUTOBAHN) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache .hypothesis tests/artefacts workers/var docs/_build
 	@find deploy/supervisor/var -mindepth 1 -not -name .gitignore -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

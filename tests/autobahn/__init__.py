@@ -1,0 +1,1 @@
+"""The fuzzing client of Autobahn against a server and a worker: ``make autobahn``."""
