@@ -22,6 +22,18 @@ def hello(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"token": request.GET.get("token"), "worker": os.getpid()})
 
 
+def seen(request: HttpRequest) -> HttpResponse:
+    """How the request looks from here."""
+    return JsonResponse(
+        {
+            "scheme": request.scheme,
+            "address": request.META["REMOTE_ADDR"],
+            "host": request.get_host(),
+            "process": os.getpid(),
+        }
+    )
+
+
 def digest(request: HttpRequest) -> HttpResponse:
     """What arrived of an upload."""
     return JsonResponse(
@@ -69,6 +81,7 @@ def private(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("", hello),
+    path("seen/", seen),
     path("digest/", digest),
     path("large/", large),
     path("streamed/", streamed),
