@@ -31,16 +31,16 @@ print("session", user.pk, session.session_key)
 
 
 class OldSite:
-    """A copy of one of ``old_projects``, and the processes that were started from it."""
+    """A copy in ``folder`` of the project at ``source``, and the processes started from it."""
 
-    def __init__(self, name: str, folder: Path, redis_url: str) -> None:
-        self.name = name
-        self.folder = folder / name
+    def __init__(self, source: Path, folder: Path, redis_url: str) -> None:
+        self.name = source.name
+        self.folder = folder / self.name
         self.port = free_port()
         self.env = {"REDIS_URL": redis_url}
         self.processes: list[Process] = []
         self.users: dict[str, int] = {}
-        shutil.copytree(PROJECTS / name, self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, self.folder, ignore=shutil.ignore_patterns("__pycache__"))
 
     # Commands -------------------------------------------------------------------------
 

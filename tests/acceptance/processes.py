@@ -26,7 +26,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], T | None], timeout: float = 10, message: str = "") -> T:
+def wait_until(condition: Callable[[], T | None], timeout: float = 20, message: str = "") -> T:
     """The first true answer of ``condition``; ``AssertionError`` when none comes in time."""
     deadline = time.monotonic() + timeout
     while True:
@@ -109,17 +109,17 @@ class Process:
         tail = "\n".join(self.output().splitlines()[-40:])
         return f"{' '.join(self.command)}\nexit status: {status}; log {self.log}:\n{tail}"
 
-    def wait_for_line(self, pattern: str, timeout: float = 15) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, timeout: float = 40) -> re.Match[str]:
         """The first place in its output that matches; ``AssertionError`` with the log if none."""
         return self._wait(
             lambda: re.search(pattern, self.output(), re.MULTILINE), timeout, f"a line {pattern!r}"
         )
 
-    def wait_for_port(self, port: int, timeout: float = 15) -> None:
+    def wait_for_port(self, port: int, timeout: float = 40) -> None:
         """Until ``port`` is listened on; ``AssertionError`` with the log if it never is."""
         self._wait(lambda: port_answers(port), timeout, f"port {port} to be listened on")
 
-    def wait(self, timeout: float = 15) -> int:
+    def wait(self, timeout: float = 40) -> int:
         """Its exit status, once it has ended by itself."""
         try:
             return self._started().wait(timeout)
@@ -130,7 +130,7 @@ class Process:
         """A signal to the process alone, not to those it started."""
         self._started().send_signal(number)
 
-    def terminate(self, timeout: float = 15) -> int:
+    def terminate(self, timeout: float = 40) -> int:
         """Ask it to end by SIGTERM; its exit status."""
         self.send_signal(signal.SIGTERM)
         return self.wait(timeout)
@@ -142,7 +142,7 @@ class Process:
                 os.killpg(self.popen.pid, signal.SIGKILL)
             self.popen.wait()
 
-    def stop(self, timeout: float = 15) -> None:
+    def stop(self, timeout: float = 40) -> None:
         """End it whatever it takes: by SIGTERM, and what is left of it by SIGKILL."""
         if self.popen is None:
             return

@@ -21,8 +21,8 @@ from tests.conftest import RedisServer
 
 WORKERS = 8
 SOCKETS = 100
-#: With the connect and the disconnect, 20,000 and 1,000,000 in all.
-MESSAGES = size(short=198, full=9_998)
+#: With the connect and the disconnect, 10,000 and 1,000,000 in all.
+MESSAGES = size(short=98, full=9_998)
 DEADLINE = size(short=60, full=3600)
 
 

@@ -20,7 +20,7 @@ ROUNDS = size(short=1, full=10)
 #: Workers that are killed in each round, with a socket's message in the hands of each.
 AT_ONCE = 3
 #: What is promised, in seconds; and what "at once" is for a person who waits.
-SOON, AT_LEISURE = 10.0, 2.0
+SOON, AT_LEISURE = 10.0, 5.0
 
 
 @pytest.fixture

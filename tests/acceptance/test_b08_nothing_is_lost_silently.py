@@ -69,7 +69,7 @@ def send(site: BusSite, channel: str, number: int) -> int:
 
 def counts(statistics: dict[str, float]) -> dict[str, float]:
     """The counters of what went wrong that are not zero."""
-    wrong = set(Counter) - {Counter.SENT}
+    wrong = set(Counter) - {Counter.SENT, Counter.COMPLETED}
     return {key: number for key, number in statistics.items() if number and key in wrong}
 
 

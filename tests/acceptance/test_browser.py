@@ -160,7 +160,7 @@ def test_the_start_page_names_the_layer_and_leads_to_each_app(page):
     page.visit("/")
     page.screenshot("start")
     assert page.text("#layer") == "InMemoryChannelLayer"
-    for path in ["/echo/", "/thumbnails/"]:
+    for path in ["/echo/", "/headlines/", "/thumbnails/"]:
         page.visit("/")
         page.find(f"main a[href='{path}']").click()
         wait_until(lambda path=path: page.driver.current_url == page.site.url + path, 10, path)
@@ -244,7 +244,12 @@ def test_sending_nothing_is_answered_with_a_clear_message(page):
 
 def test_no_page_scrolls_sideways_on_a_phone(page, photograph):
     page.resize(PHONE_WIDTH, 844)
-    for name, path in [("start", "/"), ("echo", "/echo/"), ("upload", "/thumbnails/")]:
+    for name, path in [
+        ("start", "/"),
+        ("echo", "/echo/"),
+        ("headlines", "/headlines/"),
+        ("upload", "/thumbnails/"),
+    ]:
         page.visit(path)
         page.screenshot(f"phone-{name}")
         assert page.sideways_scroll() <= 0, path
@@ -278,3 +283,54 @@ def test_the_echo_comes_back_by_itself_after_the_server_was_away(page):
     page.say("still here?")
     page.wait_for_text("#log", "You said: still here?")
     assert all("WebSocket connection" in complaint for complaint in page.complaints())
+
+
+# Headlines, by server-sent events -----------------------------------------------------------
+
+
+def headlines(page):
+    return [line.text for line in page.all("#headlines li")]
+
+
+def post(page, text):
+    page.find("#text").send_keys(text + Keys.ENTER)
+    page.wait_for_text("#headlines", text)
+
+
+@pytest.mark.parametrize("path", ["/headlines/", "/headlines/htmx/"])
+def test_a_headline_appears_without_a_reload_and_as_the_text_it_is(page, path):
+    page.visit(path)
+    for text in ["Bus on time", "<b>bold</b> & größer ✓"]:
+        post(page, text)
+    assert headlines(page)[-2:] == ["Bus on time", "<b>bold</b> & größer ✓"]
+    page.screenshot("headlines" if path == "/headlines/" else "headlines-htmx")
+
+
+def test_both_pages_show_the_same_headlines(page):
+    page.visit("/headlines/")
+    post(page, "Seen by all")
+    seen = headlines(page)
+    page.visit("/headlines/htmx/")
+    page.wait_for_text("#headlines", "Seen by all")
+    assert headlines(page) == seen
+
+
+@pytest.mark.parametrize("path", ["/headlines/", "/headlines/htmx/"])
+def test_a_browser_gets_what_it_missed_while_the_server_was_away(page, path):
+    page.visit(path)
+    before, missed, after = (f"{when} on {path}" for when in ("before", "missed", "after"))
+    post(page, before)
+    page.driver.execute_script("window.sameDocument = true")
+    server = page.site.server
+    assert server.terminate() == 0
+    code = f"from headlines.models import Headline; Headline.objects.create(text={missed!r})"
+    log = server.log.parent / "shell.log"
+    with Process([*server.command[:2], "shell", "-c", code], log=log, env=server.env) as shell:
+        assert shell.wait(60) == 0, shell.report()
+    server.start()
+    page.wait_for_text("#headlines", missed)
+    post(page, after)
+    assert headlines(page)[-3:] == [before, missed, after]
+    assert page.driver.execute_script("return window.sameDocument")
+    away = ("ERR_", "503", "[object Event]")  # what browser and htmx say then
+    assert all(any(word in complaint for word in away) for complaint in page.complaints())

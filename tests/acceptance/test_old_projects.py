@@ -18,10 +18,11 @@ from tests.conftest import RedisServer
 NAMES = ["dictrouting", "liveblog", "multichat", "notices", "scores", "taskqueue"]
 
 
-@pytest.fixture
-def site(request, tmp_path: Path, redis_server: RedisServer) -> Iterator[OldSite]:
-    """The project that the test names, migrated."""
-    site = OldSite(request.param, tmp_path, redis_server.url)
+@pytest.fixture(scope="module")
+def migrated(request, tmp_path_factory, redis_server: RedisServer) -> Iterator[OldSite]:
+    """The project that the test names, migrated; once for all its tests."""
+    folder = tmp_path_factory.mktemp("migrated")
+    site = OldSite(PROJECTS / request.param, folder, redis_server.url)
     try:
         site.migrate()
         yield site
@@ -29,8 +30,16 @@ def site(request, tmp_path: Path, redis_server: RedisServer) -> Iterator[OldSite
         site.stop()
 
 
+@pytest.fixture
+def site(migrated: OldSite, tmp_path: Path, redis_server: RedisServer) -> Iterator[OldSite]:
+    """A copy of it for one test."""
+    site = OldSite(migrated.folder, tmp_path, redis_server.url)
+    yield site
+    site.stop()
+
+
 def of(*names: str) -> Callable[..., object]:
-    return pytest.mark.parametrize("site", names, indirect=True)
+    return pytest.mark.parametrize("migrated", names, indirect=True)
 
 
 def test_all_of_them_are_named_here():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import http.client
 import http.cookiejar
@@ -11,7 +12,8 @@ import re
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -26,16 +28,37 @@ SOCKETS = 200
 HTTP_CLIENTS = 16
 
 
+@contextlib.contextmanager
+def started(folder: Path) -> Iterator[Site]:
+    """The site with its database, a server and two workers, on a Redis of its own."""
+    redis = RedisServer(folder)
+    site = Site(folder, redis.url)
+    try:
+        redis.start()
+        site.manage("migrate", "--verbosity", "0")
+        server = site.server()
+        workers = [site.worker(ready=False) for _ in range(2)]
+        server.wait_for_port(site.port)
+        for worker in workers:
+            worker.wait_for_line("Channels: ")
+        yield site
+    finally:
+        site.stop()
+        redis.stop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site, whose processes the tests leave as they are."""
+    with started(tmp_path_factory.mktemp("split")) as site:
+        yield site
+
+
 @pytest.fixture
-def site(make_site: Callable[[str], Site], own_redis: RedisServer) -> Iterator[Site]:
-    """The site with its database, a server and two workers."""
-    own_redis.start()
-    site = make_site(own_redis.url)
-    site.manage("migrate", "--verbosity", "0")
-    site.server().wait_for_port(site.port)
-    site.worker()
-    site.worker()
-    return site
+def own_site(tmp_path: Path) -> Iterator[Site]:
+    """The site for one test alone, which may end its workers."""
+    with started(tmp_path) as site:
+        yield site
 
 
 def read(site: Site, path: str, **options: Any) -> bytes:
@@ -173,7 +196,8 @@ class Traffic:
         assert self.problems == []
 
 
-def test_restarting_the_workers_under_load_loses_nothing(site: Site) -> None:
+def test_restarting_the_workers_under_load_loses_nothing(own_site: Site) -> None:
+    site = own_site
     old = [process for process in site.processes if "runworker" in process.command]
     with Traffic(site) as traffic:
         traffic.wait_for_more()
@@ -188,7 +212,8 @@ def test_restarting_the_workers_under_load_loses_nothing(site: Site) -> None:
     assert len(traffic.workers) == 4
 
 
-def test_an_open_socket_survives_the_death_of_a_worker(site: Site) -> None:
+def test_an_open_socket_survives_the_death_of_a_worker(own_site: Site) -> None:
+    site = own_site
     victim = next(process for process in site.processes if "runworker" in process.command)
     with connect(site.socket) as ws:
         ws.send("before")

@@ -1,14 +1,13 @@
-"""The docs as Sphinx makes them, once for all tests of a run."""
+"""The docs as Sphinx makes them, once for all tests of a run, which may be several processes."""
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
+import json
 import pickle
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +24,28 @@ class Built(NamedTuple):
     output: str
 
 
+_shared: Path | None = None
+
+
+def share(folder: Path) -> None:
+    """The pages are to be in ``folder``, which all processes of the run share."""
+    global _shared  # noqa: PLW0603
+    _shared = folder
+
+
 @functools.cache
 def site() -> Built:
     """The pages, built with warnings as errors; those that could be read are there in any case."""
-    target = Path(tempfile.mkdtemp(prefix="channels-docs-"))
-    atexit.register(shutil.rmtree, target)
+    assert _shared, "nobody has said where"
+    target, result = _shared / "docs", _shared / "docs.json"
+    with (_shared / "docs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait for the first
+        if not result.exists():
+            result.write_text(json.dumps(_build(target)))
+    return Built(target, *json.loads(result.read_text()))
+
+
+def _build(target: Path) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", str(DOCS), str(target)],
         stdout=subprocess.PIPE,
@@ -38,7 +54,7 @@ def site() -> Built:
         timeout=300,
         check=False,
     )
-    return Built(target, done.returncode, done.stdout)
+    return done.returncode, done.stdout
 
 
 def doctree(page: str) -> nodes.document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,8 +11,14 @@ import pytest
 
 from channels_classic.layers.on_redis import wire
 from channels_classic.layers.redis import RedisChannelLayer
-from tests.docs import page
+from tests.docs import built, page
 from tests.docs.ours import Ours
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pages_are_built_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    own = tmp_path_factory.getbasetemp()
+    built.share(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Self
 from channels_classic.layers.redis import RedisChannelLayer
 from channels_classic.layers.traffic import Delivery
 
-DEADLINE = 5
+DEADLINE = 30
 
 
 def until(condition: Callable[[], Any]) -> Any:

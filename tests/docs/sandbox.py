@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import configparser
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,15 +56,23 @@ CHANNEL_LAYERS = {
 """
 
 
+@functools.cache
+def _django_project() -> Path:
+    """The folder of a new project, as Django makes it; made once, and to be copied."""
+    folder = Path(tempfile.mkdtemp(prefix="channels-project-"))
+    atexit.register(shutil.rmtree, folder)
+    # In a process of its own: in this one, a "project" of other tests may be imported.
+    command = [sys.executable, "-m", "django", "startproject", "project", "."]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
 class Sandbox:
     """One project, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
-        # In a process of its own: in this one, a "project" of other tests may be imported.
-        command = [sys.executable, "-m", "django", "startproject", "project", "."]
-        subprocess.run(command, cwd=folder, check=True)
+        shutil.copytree(_django_project(), folder)
         self._django = self._read(SETTINGS)
         self._said = ""
         self.write("project/routing.py", "channel_routing = []\n")

@@ -24,6 +24,13 @@ from channels_classic.layers.redis import (
     RedisClusterChannelLayer,
     RedisSentinelChannelLayer,
 )
+from channels_classic.server.options import (
+    Limits,
+    ServerOptions,
+    flag_of,
+    settings_of,
+    shown_default,
+)
 from tests.docs import built
 
 LAYERS = [
@@ -81,6 +88,23 @@ def test_the_page_has_the_options_of_the_server_command() -> None:
         for name in (*option.opts, *option.secondary_opts)
     }
     assert names("channels-classic server") == found
+
+
+def test_the_page_has_the_keys_of_the_server_with_their_defaults() -> None:
+    found = {
+        (flag_of(each), each.name, shown_default(each))
+        for kind in (ServerOptions, Limits)
+        for each in settings_of(kind)
+    }
+    table = rows("channels-classic server")
+    page = {(flag, *(cell.astext() for cell in row[1:3])) for row in table for flag in flags(row)}
+    assert found <= page
+    assert {key for _, key, _ in page if key} == {name for _, name, _ in found}
+
+
+def flags(row: list[nodes.entry]) -> list[str]:
+    """What the first cell of a row names."""
+    return [each.astext() for each in row[0].findall(nodes.literal)]
 
 
 @pytest.mark.parametrize("command", ["runserver", "runworker", "rundelay"])

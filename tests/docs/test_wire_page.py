@@ -128,17 +128,19 @@ def test_numbers_in_the_text_are_those_of_the_code():
 
 def test_the_messages_have_the_keys_on_the_page():
     scope = {"method": "GET", "path": "/", "headers": [], "client": None}
-    to = {"reply_channel": "p!a", "path": "/"}
+    to = {"reply_channel": "p!a", "path": "/", "request_id": "p-a"}
     receive = [
         translate.websocket_receive({key: "x"}, order=1, **to).keys() for key in ("text", "bytes")
     ]
     messages = {
         "http.request": translate.http_request(
-            scope, reply_channel="p!a", root_path="", body_channel="b?x"
+            scope, reply_channel="p!a", root_path="", body_channel="b?x", request_id="p-a"
         ).keys(),
-        "http.disconnect": translate.http_disconnect(scope, reply_channel="p!a").keys(),
+        "http.disconnect": translate.http_disconnect(
+            scope, reply_channel="p!a", request_id="p-a"
+        ).keys(),
         "websocket.connect": translate.websocket_connect(
-            scope, reply_channel="p!a", root_path=""
+            scope, reply_channel="p!a", root_path="", request_id="p-a"
         ).keys(),
         "websocket.receive": receive[0] | receive[1],
         "websocket.disconnect": translate.websocket_disconnect(1000, order=2, **to).keys(),

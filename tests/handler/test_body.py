@@ -123,6 +123,21 @@ def test_a_body_that_takes_too_long_in_total_times_out(monkeypatch):
     assert clock.now == 75
 
 
+def test_a_long_body_may_take_longer(monkeypatch):
+    """A megabyte every second, which is all that a slow machine can do."""
+    clock = Clock(monkeypatch)
+
+    def receive(channels, block):
+        clock.now += 1
+        return BODY, {"content": b"x" * handler.SLOWEST, "more_content": clock.now < 80}
+
+    source = message(method="POST", body_channel=BODY)
+    source.channel_layer = SimpleNamespace(receive=receive)
+    made = AsgiRequest(source)
+    assert len(made.read()) == 80 * handler.SLOWEST
+    made.close()
+
+
 def test_a_receive_that_does_not_block_is_no_busy_loop(monkeypatch):
     clock = Clock(monkeypatch)
     source = message(method="POST", body_channel=BODY)

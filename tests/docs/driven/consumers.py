@@ -84,3 +84,24 @@ except ResponseLater:
     assert list(LAYER.group_channels("waiting-for-news")) == ["server!2"]
 else:
     raise AssertionError("no ResponseLater")
+
+from unittest import mock  # noqa: E402
+
+from django.contrib.auth.models import User  # noqa: E402
+
+from project import events  # noqa: E402
+
+ann = User(pk=7, username="ann", is_staff=True)
+asking = {"path": "/arrivals/", "method": "GET", "headers": [(b"host", b"localhost")]}
+assert run("http.request", **asking)[0]["status"] == 403
+with (
+    mock.patch.object(User, "objects") as users,
+    mock.patch("channels_classic.auth.get_user", return_value=ann),
+):
+    users.filter.return_value.order_by.return_value = [ann]
+    [answer] = run("http.request", **asking)
+    users.filter.assert_called_once_with(pk__gt=0)
+event = b'data: {"name": "ann"}\nevent: user\nid: 7\n\n'
+assert (answer["status"], answer["content"]) == (200, event)
+events.announce(ann)
+assert LAYER.receive(["server!"])[1] == {"content": event, "more_content": True}

@@ -8,7 +8,7 @@ import journal
 
 from channels_classic.message import Message
 
-SLOW = 2.0
+SLOW = 5.0
 
 
 def mixed(message: Message) -> None:

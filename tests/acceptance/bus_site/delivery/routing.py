@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channels_classic import route
-from delivery import fairness, memory, order, recovery, tasks
+from channels_classic import route, route_class
+from delivery import fairness, memory, order, recovery, streams, tasks
 
 _SOCKET = ["websocket.connect", "websocket.receive", "websocket.disconnect"]
 
@@ -22,4 +22,6 @@ channel_routing = [
     route("websocket.receive", recovery.safe_talk, path=r"^/safe-talk/$"),
     route("websocket.connect", memory.join, path=r"^/group/$"),
     route("websocket.receive", memory.slow, path=r"^/flood/$"),
+    route("bus.event", streams.publish),
+    route_class(streams.News, path=r"^/news/(?P<topic>\w+)/$"),
 ]
