@@ -66,7 +66,10 @@ class Journal:
     def _from(self, place: int) -> Iterator[bytes]:
         with self.file.open("rb") as file:
             file.seek(place)
-            yield from file
+            for line in file:
+                if not line.endswith(b"\n"):  # it is being written
+                    break
+                yield line
 
 
 def _note(line: bytes) -> Note:

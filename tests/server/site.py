@@ -22,6 +22,11 @@ TEXT = [(b"content-type", b"text/plain")]
 VERSION = b"0"
 
 
+def say(*words):
+    """One line, in one piece: the log writes to the same place."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
 def answer(message, content, status=200, **rest):
     message.reply_channel.send({"status": status, "headers": TEXT, "content": content, **rest})
 
@@ -39,11 +44,11 @@ def http(message):
     if path in PAGES:
         answer(message, PAGES[path]())
     elif path == "/slow":
-        print("slow began", flush=True)
+        say("slow began")
         time.sleep(0.5)  # the application works
         answer(message, b"slow but sure")
     elif path == "/never":
-        print("never began", flush=True)
+        say("never began")
     elif path == "/big":
         answer(message, b"x" * 500_000, more_content=True)
         for number in range(20):
@@ -72,7 +77,7 @@ def rest(message):
 
 def connect(message):
     if message["path"] == "/late":
-        print("late began", flush=True)
+        say("late began")
         time.sleep(0.5)  # the application makes up its mind
     message.reply_channel.send({"accept": message["path"] != "/refused"})
 
@@ -82,9 +87,9 @@ def receive(message):
     if message["path"] == "/silent":
         return
     if text is not None and text.startswith("work "):
-        print(text, "began", flush=True)
+        say(text, "began")
         time.sleep(0.3)  # the application works
-        print(text, "ended", flush=True)
+        say(text, "ended")
     elif text is not None and text.startswith("much "):
         much(message, int(text.removeprefix("much ")))
     elif text is not None and text.startswith("close "):
@@ -104,7 +109,7 @@ def much(message, number):
 
 
 def disconnect(message):
-    print("disconnected", message["path"], message["code"], flush=True)
+    say("disconnected", message["path"], message["code"])
 
 
 channel_layer = InMemoryChannelLayer()
