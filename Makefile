@@ -84,10 +84,10 @@ test: $(VENV)/.dev tests-need  ## all tests; installs what they need
 acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
-soak: $(VENV)/.dev tests-need  ## the promises of the bus at their full sizes: long; prints figures
+soak: $(VENV)/.dev tests-need  ## what is promised, at its full size: long; prints figures
 	@SOAK=full $(BIN)/python -m pytest -s -m 'not soak' tests/acceptance/test_b[0-9][0-9]_*.py \
-		tests/acceptance/test_uploads.py tests/acceptance/test_streams.py \
-		tests/acceptance/test_restart.py $(ARGS)
+		$(addprefix tests/acceptance/test_,uploads.py streams.py restart.py \
+		answers_reach_their_client.py idle_and_stuck_sockets.py) $(ARGS)
 
 soak-hour: $(VENV)/.dev tests-need  ## an hour of traffic (SOAK_SECONDS=3600): memory, counters
 	@$(BIN)/python -m pytest -s tests/acceptance/soak_hour.py $(ARGS)

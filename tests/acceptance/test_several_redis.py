@@ -201,7 +201,7 @@ def test_a_replica_takes_the_place_of_its_master(
 
     async def check(load: Load) -> None:
         end(master)
-        await until(is_taken, 30, "the replica is the master")
+        await until(is_taken, 90, "the replica is the master")  # the others have to vote
         await go_on(load, time.monotonic(), f"{end.__name__} of a master in a Cluster")
 
     run(cluster_site, check)
