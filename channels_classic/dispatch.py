@@ -240,7 +240,6 @@ def refuse(message: Message, outbox: Outbox) -> None:
 
 
 def _answer(message: Message, outbox: Outbox, content: Content) -> None:
-    if message.reply_channel is not None:
-        layer = message.reply_channel.channel_layer.channel_layer
-        with suppress(InvalidName):  # then nobody listens there
-            outbox.add(layer, message.reply_channel.name, content)
+    with suppress(InvalidName):  # then nobody listens there
+        if (channel := message.reply_channel) is not None:
+            outbox.add(channel.channel_layer.channel_layer, channel.name, content)

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 from django.http import HttpResponse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from channels_classic.asgi import ChannelLayerWrapper
@@ -80,6 +80,8 @@ def router():
 @pytest.mark.parametrize(
     "channel", ["http.request", "websocket.connect", "websocket.receive", "websocket.disconnect"]
 )
+@example(content={"path": "/", "reply_channel": b"\x80"})
+@example(content={"path": "/", "reply_channel": "no name"})
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
