@@ -24,12 +24,12 @@ from tests.acceptance.soak import figures, size
 from tests.conftest import RedisServer
 
 ANSWERS = size(short=8_000, full=1_000_000)
-KILLS_EVERY = size(short=0.5, full=10.0)
-HTTP_CLIENTS, SOCKETS, WORKERS = 24, 12, 3
+KILLS_EVERY = size(short=0.5, full=2.0)
+HTTP_CLIENTS, SOCKETS, WORKERS = 12, 6, 3
 #: One of so many requests is given up by its client, at any moment.
 GIVES_UP = 20
 #: How long an answer may take, in seconds; a killed worker's never comes.
-PATIENCE = 2
+PATIENCE = 4
 DEADLINE = size(short=110, full=3000)
 pytestmark = pytest.mark.timeout(DEADLINE)
 
