@@ -13,10 +13,17 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
+
+# A machine that stalls is no reason to fail.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:

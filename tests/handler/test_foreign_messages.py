@@ -83,7 +83,8 @@ def router():
 @example(content={"path": "/", "reply_channel": b"\x80"})
 @example(content={"path": "/", "reply_channel": "no name"})
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(content=contents)
 def test_any_message_is_dealt_with(channel, content, router, set_view):

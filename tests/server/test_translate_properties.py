@@ -14,7 +14,7 @@ from channels_classic.server import translate
 
 CODEC = Codec(max_size=10_000_000)
 TOKEN = re.compile(rb"[^\r\n\0]+")
-any_case = settings(max_examples=150, deadline=None)
+any_case = settings(max_examples=150)
 
 # What clients send --------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from channels_classic.layers.on_redis.plan import ATTEMPTS, CRASHES, FIRST, LANE
 
 CODEC = Codec(max_size=100_000)
 SHARD = SimpleNamespace(codec=CODEC)
-any_case = settings(max_examples=200, deadline=None)
+any_case = settings(max_examples=200)
 
 anything = st.binary(max_size=40)
 messages = st.dictionaries(st.text(max_size=5), st.integers(0, 9) | st.text(max_size=9)).map(
