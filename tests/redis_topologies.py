@@ -271,6 +271,22 @@ class ClusterSite:
         wait_until(lambda: self._is_copied(replica), AGREE, "the replica is up to date")
         return replica
 
+    def promote(self, replica: Server) -> None:
+        """Return once ``replica`` is a master, as its own is gone.
+
+        The others vote for it within seconds; whether they do so in time on a machine that stalls
+        is no matter of ours.
+        """
+
+        def is_master() -> bool:
+            return bool(replica.info("replication")["role"] == "master")
+
+        try:
+            wait_until(is_master, 15, "a vote for the replica")
+        except AssertionError:
+            replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+            wait_until(is_master, AGREE, "the replica to take over")
+
     def _is_copied(self, replica: Server) -> bool:
         is_linked = replica.info("replication").get("master_link_status") == "up"
         own = _id(replica)

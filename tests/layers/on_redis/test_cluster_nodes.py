@@ -146,6 +146,7 @@ def test_when_a_master_dies_its_replica_is_found(tmp_path, connect):
         with pytest.raises(LayerUnavailable) as caught:
             caller.call(("GET", key))
         assert caught.value.in_doubt
+        site.promote(replica)
         assert wait_until(lambda: answer(caller, ("GET", key)), 60) == [b"kept"]
         assert node.place == Place(*replica.place)
 
