@@ -115,9 +115,12 @@ class ConformanceTestCase(
         for number in range(members):
             self.layer.group_add(group, f"{process}{number}")
         self.layer.send_group(group, {"number": 0})
-        before = self.count_writes() or 0
-        self.layer.send_group(group, {"number": 1})
-        return (self.count_writes() or 0) - before
+        costs = []
+        for number in range(3):  # others may write at the same time
+            before = self.count_writes() or 0
+            self.layer.send_group(group, {"number": number})
+            costs.append((self.count_writes() or 0) - before)
+        return min(costs)
 
     # B6: members get what is sent after they were added, in order, once --------------------
 

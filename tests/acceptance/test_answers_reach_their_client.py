@@ -158,5 +158,5 @@ def test_no_answer_reaches_another_client(site: Site) -> None:
     figures("Answers", f"{crowd.answers} in {seconds:.0f} s", f"{crowd.kills} kills", seen)
     assert crowd.wrong == []
     assert crowd.kills >= 2
-    assert crowd.seen["given up"] > ANSWERS / 100
+    assert crowd.seen["given up"] >= 10
     assert crowd.seen.keys() <= {"200", "503", "504", "echo", "given up", "silence"}
