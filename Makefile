@@ -80,7 +80,7 @@ demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in on
 # them wait for others most of the time: so there are more processes than cores.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev tests-need  ## all tests; installs what they need
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
