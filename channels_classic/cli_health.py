@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import click
@@ -19,12 +19,12 @@ from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.traffic import Load
 from channels_classic.log import setup_logger
 from channels_classic.progress import Progress, Stall
+from channels_classic.server.options import ServerOptions
+from channels_classic.server.vitals import CHANNELS
 from channels_classic.utils import name_that_thing
 
 #: The longest pause between two looks at the bus, in seconds; workers report once a second.
 PAUSE = 0.5
-#: The channels of servers, for layers whose routing nobody has loaded.
-_OF_SERVERS = ("http.request", "websocket.connect", "websocket.receive", "websocket.disconnect")
 #: What is read of the answer of a server, in bytes.
 _ANSWER = 64 * 1024
 #: A probe is never asked through the proxy that the environment names.
@@ -52,6 +52,13 @@ class Findings(NamedTuple):
         return after - before if after >= before else after
 
 
+def _seconds(flag: str, default: float, text: str) -> Callable[[Any], Any]:
+    above_zero = click.FloatRange(0, min_open=True)
+    return click.option(
+        flag, type=above_zero, default=default, show_default=f"{default:g}", help=text
+    )
+
+
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.argument("path", metavar="[MODULE:ATTRIBUTE]", required=False)
 @click.option(
@@ -61,27 +68,17 @@ class Findings(NamedTuple):
     multiple=True,
     help="Look at this channel, and no others but those so named.  [default: all with a route]",
 )
-@click.option(
+@_seconds(
     "--stalled-after",
-    type=click.FloatRange(0, min_open=True),
-    default=30.0,
-    show_default="30",
-    help="Seconds without progress on a channel with messages that are a failure. More than your "
+    ServerOptions.stalled_after,
+    "Seconds without progress on a channel with messages that are a failure. More than your "
     "longest consumer takes, if messages may have to wait for it.",
 )
-@click.option(
-    "--slow-bus",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default="1",
-    help="Seconds of a round trip to the bus that are a failure.",
+@_seconds(
+    "--slow-bus", ServerOptions.slow_bus, "Seconds of a round trip to the bus that are a failure."
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=5.0,
-    show_default="5",
-    help="Seconds in which the bus, or the server at the URL, must answer at all.",
+@_seconds(
+    "--timeout", 5.0, "Seconds in which the bus, or the server at the URL, must answer at all."
 )
 @click.option("--url", help="Ask this probe of a running server instead of the bus.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
@@ -160,7 +157,7 @@ def _routed(layer: BaseChannelLayer) -> list[str]:
     for wrapper in channel_layers.backends.values():
         if wrapper.channel_layer is layer and wrapper.router.channels:
             return sorted(wrapper.router.channels)
-    return list(_OF_SERVERS)
+    return list(CHANNELS)  # nobody has loaded its routing
 
 
 async def look(

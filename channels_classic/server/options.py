@@ -153,6 +153,11 @@ class Limits:
         _check(self)
 
 
+def development_limits() -> Limits:
+    """Those of ``CHANNELS_CLASSIC["SERVER"]``, for a server that is stopped again and again."""
+    return Limits(**{"graceful_timeout": 2, **configured(Limits)})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listen:
     """Where to listen, and what does."""

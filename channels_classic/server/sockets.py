@@ -13,7 +13,7 @@ from channels_classic.exceptions import ChannelsError
 from channels_classic.server.options import Listen
 
 #: Connections that may wait to be accepted.
-_BACKLOG = 2048
+BACKLOG = 2048
 
 
 class CannotListen(ChannelsError):
@@ -59,7 +59,7 @@ def _tcp(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # every address is meant
     try:
         listener.bind((host, port))
-        listener.listen(_BACKLOG)  # now, so that what is in use is known, and clients may come
+        listener.listen(BACKLOG)  # now, so that what is in use is known, and clients may come
     except (OSError, OverflowError) as error:
         listener.close()
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -77,7 +77,7 @@ def _unix(path: str) -> socket.socket:
             os.unlink(path)
         listener.bind(path)
         os.chmod(path, 0o660)  # a web server in front is in the group
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListen(
@@ -110,7 +110,7 @@ def _inherited(fd: int) -> socket.socket:
             f"descriptor {fd} is not a socket ({error.strerror or error})"
         ) from error
     try:
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListen(

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER, websocket_protocols
 from channels_classic.server.app import InterfaceServer
-from channels_classic.server.options import Limits, Listen, configured
+from channels_classic.server.options import Listen, development_limits
 from channels_classic.server.run import run_server
 from channels_classic.signals import worker_process_ready
 from channels_classic.staticfiles import StaticFilesConsumer
@@ -68,7 +68,7 @@ def serve(*, host: str, ready: Ready) -> None:
     run_server(
         application,
         Listen(host=host, port=0),
-        Limits(**{"graceful_timeout": 2, **configured(Limits)}),
+        development_limits(),
         on_ready=lambda addresses: ready(addresses[0].rpartition(":")[2]),
     )
 

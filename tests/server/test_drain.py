@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from channels_classic.server import run
-from channels_classic.server.engines.uvicorn_drain import accept_the_rest, finish
+from channels_classic.server.engines.drain import accept_the_rest
+from channels_classic.server.engines.uvicorn_drain import finish
 from channels_classic.server.options import Limits, Listen
 from tests.acceptance.processes import free_port, wait_until
 from tests.server.ends import until
@@ -280,7 +281,8 @@ def test_an_engine_that_does_not_end_is_ended():
     code = """
 import os, signal, threading
 from channels_classic.server import run
-from channels_classic.server.engines.uvicorn_drain import accept_the_rest, finish
+from channels_classic.server.engines.drain import accept_the_rest
+from channels_classic.server.engines.uvicorn_drain import finish
 from channels_classic.server.options import Limits, Listen
 
 class Stuck:

@@ -23,7 +23,7 @@ from channels_classic.exceptions import ChannelsError
 from channels_classic.handler import ViewConsumer
 from channels_classic.log import setup_logger
 from channels_classic.server.app import InterfaceServer
-from channels_classic.server.options import Limits, Listen, configured
+from channels_classic.server.options import Listen, development_limits
 from channels_classic.server.run import run_server
 from channels_classic.staticfiles import StaticFilesConsumer
 from channels_classic.worker import WorkerGroup
@@ -137,7 +137,7 @@ class Command(DjangoCommand):
             run_server(
                 self._application(layer, options),
                 Listen(host=self.addr, port=int(self.port)),
-                Limits(**{"graceful_timeout": 2, **configured(Limits)}),
+                development_limits(),
                 signal_handlers=not options["use_reloader"],
                 on_ready=lambda addresses: self._banner(addresses, layer, workers),
             )

@@ -14,8 +14,8 @@ from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from channels_classic.server.engines.drain import LAST_CALL
 from channels_classic.server.engines.hypercorn_context import (
-    LINGER,
     Context,
     EngineConfig,
     Tasks,
@@ -139,7 +139,7 @@ class Connection:
         """The server stops: nothing new is begun, and when all is answered this closes."""
         await self._protocol.drain()
         if self._idle:
-            self._start_timer(LINGER, self._expire)
+            self._start_timer(LAST_CALL, self._expire)
 
     def abort(self) -> None:
         """Close now, whatever is on its way."""

@@ -25,9 +25,6 @@ logger = logging.getLogger("channels_classic.server")
 STREAMS = 100
 #: Events that may wait for an application; then the client is not read from.
 _WAITING = 4
-#: How long a client that is idle when the server stops may still send a request, in seconds: it
-#: may be on its way.
-LINGER = 1.0
 #: More requests than any connection sees: it ends by its limits of time alone.
 NEVER = 2**62
 

@@ -19,8 +19,8 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 
+from channels_classic.server.engines.drain import LAST_CALL
 from channels_classic.server.engines.hypercorn_context import (
-    LINGER,
     STREAMS,
     EngineConfig,
     Watch,
@@ -87,7 +87,7 @@ class Http2Protocol(H2Protocol):
 
     async def drain(self) -> None:
         """The server stops: what is on its way to it is taken, for a moment, but nothing else."""
-        self._last_call = time.monotonic() + LINGER
+        self._last_call = time.monotonic() + LAST_CALL
         await self.send(RawData(GoAwayFrame(0, last_stream_id=_ANY_STREAM).serialize()))
 
     async def handle(self, event: Event) -> None:

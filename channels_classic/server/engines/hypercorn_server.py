@@ -15,13 +15,13 @@ from hypercorn.asyncio.lifespan import Lifespan
 from uvicorn.loops.auto import auto_loop_factory
 
 from channels_classic.server.engines.census import Census
+from channels_classic.server.engines.drain import accept_the_rest, cut, spread
 from channels_classic.server.engines.hypercorn_body import BodyRate
 from channels_classic.server.engines.hypercorn_connection import Connection, Streams
 from channels_classic.server.engines.hypercorn_context import Context, EngineConfig
 from channels_classic.server.engines.hypercorn_websocket import SocketStream
-from channels_classic.server.engines.uvicorn_drain import accept_the_rest
 from channels_classic.server.options import Limits, Listen
-from channels_classic.server.sockets import tls_context
+from channels_classic.server.sockets import BACKLOG, tls_context
 
 if TYPE_CHECKING:
     from channels_classic.server.app import InterfaceServer
@@ -30,11 +30,6 @@ logger = logging.getLogger("channels_classic.server")
 
 #: Suites that HTTP/2 allows with TLS 1.2; those of TLS 1.3 are all allowed.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_BACKLOG = 2048
-#: WebSockets that are closed in a second, in no order: all of their clients come back at once.
-_SOCKETS_PER_SECOND = 1000
-#: How long those who are cut may take, in seconds.
-_ENDING = 1.0
 
 
 class HypercornEngine:
@@ -87,7 +82,7 @@ class HypercornEngine:
                 "ssl_shutdown_timeout": self._limits.close_timeout,
             }
         listeners = [
-            await loop.create_server(self._streams, sock=each, backlog=_BACKLOG, **tls)
+            await loop.create_server(self._streams, sock=each, backlog=BACKLOG, **tls)
             for each in sockets
         ]
         await self._asked.wait()
@@ -124,26 +119,14 @@ class HypercornEngine:
         for task in closing:
             task.cancel()
         if self._tasks:
-            await self._cut()
-
-    async def _cut(self) -> None:
-        """Connections first: then most of what is left ends by itself."""
-        seconds = self._limits.graceful_timeout
-        logger.warning("Cut %d connections that did not end within %g s", len(self._tasks), seconds)
-        for connection in list(self._connections):
-            connection.abort()
-        await asyncio.wait(self._tasks, timeout=_ENDING)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_ENDING)
+            await cut([each.abort for each in self._connections], self._tasks, self._limits)
 
     def _close_sockets(self) -> list[asyncio.Task[None]]:
         sockets = list(self._context.sockets)
-        spread = min(self._limits.close_spread, len(sockets) / _SOCKETS_PER_SECOND)
+        seconds = spread(len(sockets), self._limits)
 
         async def close(each: SocketStream) -> None:
-            await asyncio.sleep(random.random() * spread)
+            await asyncio.sleep(random.random() * seconds)
             await each.restart()
 
         return [asyncio.create_task(close(each)) for each in sockets]

@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from channels_classic.server.engines.alarm import Alarm
+from channels_classic.server.engines.drain import LAST_CALL
 from channels_classic.server.engines.pace import Pace
 from channels_classic.server.engines.unread import Unread
 from channels_classic.server.engines.uvicorn_answer import Way, refusal_bytes
@@ -17,9 +18,6 @@ from channels_classic.server.heads import Refusal
 #: After an answer behind which the connection ends: how long the client may go on to send, in
 #: seconds and in bytes. To close while it does would take the answer from it.
 LINGER, LINGER_BYTES = 5.0, 16 * 1024**2
-#: How long a client that is idle when the server stops may still send a request, in seconds: it
-#: may be on its way.
-LAST_CALL = 1.0
 
 #: What is read: nothing between requests, a head, or a body.
 NOTHING, HEAD, BODY = range(3)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from channels_classic.server.engines.drain import LAST_CALL, accept_the_rest
 from channels_classic.server.engines.uvicorn_config import UvicornConfig
-from channels_classic.server.engines.uvicorn_connection import LAST_CALL
-from channels_classic.server.engines.uvicorn_drain import accept_the_rest, finish
+from channels_classic.server.engines.uvicorn_drain import finish
 from channels_classic.server.engines.uvicorn_http import HttpProtocol
 from channels_classic.server.engines.uvicorn_websocket import SocketProtocol
 from channels_classic.server.options import Limits, Listen
