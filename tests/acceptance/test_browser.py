@@ -300,9 +300,10 @@ def post(page, text):
 @pytest.mark.parametrize("path", ["/headlines/", "/headlines/htmx/"])
 def test_a_headline_appears_without_a_reload_and_as_the_text_it_is(page, path):
     page.visit(path)
-    for text in ["Bus on time", "<b>bold</b> & größer ✓"]:
+    texts = [f"Bus on time at {path}", f"<b>bold</b> & größer ✓ {path}"]
+    for text in texts:
         post(page, text)
-    assert headlines(page)[-2:] == ["Bus on time", "<b>bold</b> & größer ✓"]
+    assert headlines(page)[-2:] == texts
     page.screenshot("headlines" if path == "/headlines/" else "headlines-htmx")
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from home.nav import Entry
+
 
 class EchoConfig(AppConfig):
     """The echo; it stores nothing."""
 
     name = "echo"
+    nav = Entry("Echo", "echo", "Type into a WebSocket. Three lines of Python answer.")

@@ -30,6 +30,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels_classic",
+    # In the order of the nav, see home/nav.py
+    "home",
     "echo",
     "headlines",
     "thumbnailer",
@@ -56,6 +58,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "home.nav.nav",
             ]
         },
     }

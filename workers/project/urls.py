@@ -6,10 +6,8 @@ from django.contrib import admin
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
 
-from project.views import home
-
 urlpatterns = [
-    path("", home, name="home"),
+    path("", include("home.urls")),
     path("echo/", include("echo.urls")),
     path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),

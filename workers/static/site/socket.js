@@ -3,14 +3,28 @@
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
 
+const WORDS = {
+  connecting: () => "Connecting…",
+  open: () => "Connected",
+  lost: (wait) => `Connection lost. Next try in ${Math.ceil(wait / 1000)} s.`,
+};
+
+/** An `onState` that tells the state in `element`, which has the class "state". */
+export function stateLine(element) {
+  return (name, wait) => {
+    element.dataset.state = name;
+    element.textContent = WORDS[name](wait);
+  };
+}
+
 /**
  * Open a socket to a path of this site.
  *
  * `onState` hears "connecting", "open" and "lost" (with the milliseconds until the next try);
- * `onText` hears each text. Returns `send(text)`, which is false when the socket is not open, and
- * `close()`, after which it stays closed.
+ * `onText` hears each text, `onBytes` each binary message as an ArrayBuffer. Returns `send(data)`,
+ * which is false when the socket is not open, and `close()`, after which it stays closed.
  */
-export function openSocket(path, { onState, onText }) {
+export function openSocket(path, { onState, onText, onBytes }) {
   const url = new URL(path, location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   let socket;
@@ -22,11 +36,15 @@ export function openSocket(path, { onState, onText }) {
     clearTimeout(timer);
     onState("connecting");
     socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
       failures = 0;
       onState("open");
     });
-    socket.addEventListener("message", ({ data }) => onText(data));
+    socket.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") onText?.(data);
+      else onBytes?.(data);
+    });
     socket.addEventListener("close", () => {
       if (!ended) retryLater();
     });
@@ -47,9 +65,9 @@ export function openSocket(path, { onState, onText }) {
   connect();
 
   return {
-    send(text) {
+    send(data) {
       if (socket.readyState !== WebSocket.OPEN) return false;
-      socket.send(text);
+      socket.send(data);
       return true;
     },
     close() {

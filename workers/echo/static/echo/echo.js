@@ -1,10 +1,9 @@
 // The echo's page: says what is typed, and shows the answers with the time they took.
 
-import { openSocket } from "../site/socket.js";
+import { openSocket, stateLine } from "../site/socket.js";
 
 const KEPT_LINES = 200;
-const state = document.getElementById("state");
-const stateText = document.getElementById("state-text");
+const tellState = stateLine(document.getElementById("state"));
 const log = document.getElementById("log");
 const form = document.getElementById("form");
 const input = document.getElementById("text");
@@ -27,14 +26,9 @@ function show(kind, text, note) {
 }
 
 function showState(name, wait) {
-  state.dataset.state = name;
+  tellState(name, wait);
   button.disabled = name !== "open";
-  if (name === "open") stateText.textContent = "Connected";
-  if (name === "connecting") stateText.textContent = "Connecting…";
-  if (name === "lost") {
-    sentAt = [];
-    stateText.textContent = `Connection lost. Next try in ${Math.ceil(wait / 1000)} s.`;
-  }
+  if (name === "lost") sentAt = [];
 }
 
 function showAnswer(text) {

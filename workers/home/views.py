@@ -13,4 +13,6 @@ from channels_classic import DEFAULT_CHANNEL_LAYER, channel_layers
 def home(request: HttpRequest) -> HttpResponse:
     """What is there to try, the layer in use, and the worker that made this very page."""
     layer = channel_layers[DEFAULT_CHANNEL_LAYER].channel_layer
-    return render(request, "home.html", {"layer": type(layer).__name__, "process": os.getpid()})
+    return render(
+        request, "home/page.html", {"layer": type(layer).__name__, "process": os.getpid()}
+    )
