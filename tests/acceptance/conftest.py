@@ -9,22 +9,12 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
+from tests.acceptance.browser import chromium
 from tests.acceptance.processes import Process, free_port
 
 SITE = Path(__file__).parent / "site"
 COMMANDS = Path(sys.executable).parent
-CHROMIUM = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 class Site:
@@ -98,13 +88,12 @@ def make_site(tmp_path: Path) -> Iterator[Callable[[str], Site]]:
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """A browser; what its console says can be read."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for option in [*CHROMIUM, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    still = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", still)  # screenshots show the end state
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def second_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Somebody else's browser, with cookies and a console of its own."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver

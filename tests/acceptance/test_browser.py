@@ -2,131 +2,59 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from PIL import Image, ImageDraw
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-from tests.acceptance.processes import Process, free_port, wait_until
+from tests.acceptance.browser import PHONE, Page, Site, clean_page, example_site
+from tests.acceptance.processes import Process, wait_until
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
-ARTEFACTS = ROOT / "tests" / "artefacts"
-PHONE_WIDTH = 390
 SIZES = ["small", "medium", "large"]
-
-
-class Site(NamedTuple):
-    url: str
-    server: Process
-
-
-class Page:
-    """A browser on one site, in the words of the person who uses it."""
-
-    def __init__(self, driver: webdriver.Chrome, site: Site) -> None:
-        self.driver = driver
-        self.site = site
-
-    def visit(self, path: str) -> None:
-        self.driver.get(self.site.url + path)
-
-    def find(self, selector: str) -> WebElement:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def text(self, selector: str) -> str:
-        return self.find(selector).text
-
-    def wait_for_text(self, selector: str, text: str) -> None:
-        def shown() -> bool:
-            with contextlib.suppress(StaleElementReferenceException):  # the page is being left
-                return any(text in element.text for element in self.all(selector))
-            return False
-
-        wait_until(shown, 15, f"{text!r} in {selector}")
-
-    def say(self, text: str) -> None:
-        self.find("#text").send_keys(text + Keys.ENTER)
-
-    def upload(self, file: Path) -> None:
-        self.visit("/thumbnails/")
-        self.find("#photo").send_keys(str(file))
-        self.find("#send").click()
-
-    def shown_sizes(self) -> dict[str, list[int]]:
-        """Each thumbnail that has arrived and decoded, with its natural width and height."""
-        found: dict[str, list[int]] = self.driver.execute_script(
-            """
-            const images = [...document.querySelectorAll("[data-size] img")];
-            const loaded = images.filter((image) => image.complete && image.naturalWidth);
-            return Object.fromEntries(loaded.map((image) => [
-                image.closest("[data-size]").dataset.size,
-                [image.naturalWidth, image.naturalHeight],
-            ]));
-            """
-        )
-        return found
-
-    def resize(self, width: int, height: int) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-    def screenshot(self, name: str) -> None:
-        ARTEFACTS.mkdir(exist_ok=True)
-        (ARTEFACTS / ".gitignore").write_text("*\n")
-        self.driver.save_screenshot(str(ARTEFACTS / f"{name}.png"))
-
-    def complaints(self) -> list[str]:
-        """What went wrong, as the console tells it; reading empties the log."""
-        entries = self.driver.get_log("browser")
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
-
-    def sideways_scroll(self) -> int:
-        """By how many pixels the page is wider than its window."""
-        script = "return document.documentElement.scrollWidth - window.innerWidth"
-        return int(self.driver.execute_script(script))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site by ``runserver`` on the memory layer, with a database of its own."""
-    folder = tmp_path_factory.mktemp("site")
-    env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": "", "DEBUG": "1"}
-    manage = [sys.executable, str(ROOT / "workers" / "manage.py")]
-    with Process([*manage, "migrate"], log=folder / "migrate.log", env=env) as migration:
-        assert migration.wait(60) == 0, migration.report()
-    port = free_port()
-    command = [*manage, "runserver", "--noreload", f"127.0.0.1:{port}"]
-    with Process(command, log=folder / "runserver.log", env=env) as server:
-        server.wait_for_port(port, 30)
-        yield Site(f"http://127.0.0.1:{port}", server)
+    with example_site(tmp_path_factory.mktemp("site")) as site:
+        yield site
 
 
 @pytest.fixture
 def page(driver: webdriver.Chrome, site: Site) -> Iterator[Page]:
-    """A page of ordinary width; its console must be clean and the server's log without errors."""
-    page = Page(driver, site)
-    page.resize(1280, 900)
-    page.complaints()
-    seen = len(site.server.output())
-    yield page
-    assert page.complaints() == []
-    assert "Traceback" not in site.server.output()[seen:]
+    with clean_page(driver, site) as page:
+        yield page
+
+
+def say(page: Page, text: str) -> None:
+    page.find("#text").send_keys(text + Keys.ENTER)
+
+
+def upload(page: Page, file: Path) -> None:
+    page.visit("/thumbnails/")
+    page.find("#photo").send_keys(str(file))
+    page.find("#send").click()
+
+
+def shown_sizes(page: Page) -> dict[str, list[int]]:
+    """Each thumbnail that has arrived and decoded, with its natural width and height."""
+    found: dict[str, list[int]] = page.run(
+        """
+        const images = [...document.querySelectorAll("[data-size] img")];
+        const loaded = images.filter((image) => image.complete && image.naturalWidth);
+        return Object.fromEntries(loaded.map((image) => [
+            image.closest("[data-size]").dataset.size,
+            [image.naturalWidth, image.naturalHeight],
+        ]));
+        """
+    )
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +97,10 @@ def test_the_start_page_names_the_layer_and_leads_to_each_app(page):
 def test_the_echo_answers_what_is_typed_in_order(page):
     page.visit("/echo/")
     page.wait_for_text("#state", "Connected")
-    page.say("hello world")
+    say(page, "hello world")
     page.wait_for_text("#log", "You said: hello world")
     for number in range(20):
-        page.say(f"number {number}")
+        say(page, f"number {number}")
     page.wait_for_text("#log", "You said: number 19")
     answers = [line.text.splitlines()[0] for line in page.all("#log .answer")]
     assert answers == ["You said: hello world", *(f"You said: number {n}" for n in range(20))]
@@ -182,39 +110,39 @@ def test_the_echo_answers_what_is_typed_in_order(page):
 def test_the_echo_shows_markup_as_the_text_it_is(page):
     page.visit("/echo/")
     page.wait_for_text("#state", "Connected")
-    page.say('<b>ünïcode</b> & "quotes" ✓')
+    say(page, '<b>ünïcode</b> & "quotes" ✓')
     page.wait_for_text("#log", 'You said: <b>ünïcode</b> & "quotes" ✓')
 
 
 def test_a_photograph_becomes_three_upright_thumbnails_without_a_reload(page, photograph):
-    page.upload(photograph)
+    upload(page, photograph)
     wait_until(
         lambda: re.search(r"/thumbnails/[0-9a-f-]{36}/$", page.driver.current_url),
         15,
         "the page of the photograph",
     )
-    page.driver.execute_script("window.sameDocument = true")
-    wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
-    assert page.shown_sizes() == {"small": [120, 160], "medium": [360, 480], "large": [900, 1200]}
+    page.run("window.sameDocument = true")
+    wait_until(lambda: len(shown_sizes(page)) == 3, 20, "three thumbnails on the page")
+    assert shown_sizes(page) == {"small": [120, 160], "medium": [360, 480], "large": [900, 1200]}
     page.wait_for_text("#status", "All three sizes are ready.")
-    assert page.driver.execute_script("return window.sameDocument")
+    assert page.run("return window.sameDocument")
     page.screenshot("thumbnails")
 
 
 def test_the_page_of_a_finished_photograph_shows_it_again(page, photograph):
-    page.upload(photograph)
-    wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
+    upload(page, photograph)
+    wait_until(lambda: len(shown_sizes(page)) == 3, 20, "three thumbnails on the page")
     page.driver.refresh()
-    wait_until(lambda: sorted(page.shown_sizes()) == sorted(SIZES), 10, "the same after a reload")
+    wait_until(lambda: sorted(shown_sizes(page)) == sorted(SIZES), 10, "the same after a reload")
     assert page.text("#status") == "All three sizes are ready."
 
 
 def test_a_text_file_renamed_is_refused_with_a_clear_message(page, tmp_path):
     file = tmp_path / "holiday.jpg"
     file.write_text("Dear diary\n" * 100)
-    page.upload(file)
+    upload(page, file)
     page.wait_for_text("#problem", "This file is not a picture we can read.")
-    assert page.shown_sizes() == {}
+    assert shown_sizes(page) == {}
     assert page.text("#status") == ""
     page.screenshot("not-a-picture")
 
@@ -222,7 +150,7 @@ def test_a_text_file_renamed_is_refused_with_a_clear_message(page, tmp_path):
 def test_a_photograph_cut_off_is_refused_with_a_clear_message(page, photograph, tmp_path):
     file = tmp_path / "half.jpg"
     file.write_bytes(photograph.read_bytes()[: photograph.stat().st_size // 2])
-    page.upload(file)
+    upload(page, file)
     page.wait_for_text("#problem", "The picture is damaged")
 
 
@@ -230,7 +158,7 @@ def test_a_file_too_large_is_refused_before_it_travels(page, tmp_path):
     file = tmp_path / "huge.jpg"
     with file.open("wb") as huge:
         huge.truncate(11 * 1024 * 1024)
-    page.upload(file)
+    upload(page, file)
     page.wait_for_text("#problem", "the limit is 10.0 MB")
     assert page.driver.current_url == page.site.url + "/thumbnails/"
 
@@ -243,7 +171,7 @@ def test_sending_nothing_is_answered_with_a_clear_message(page):
 
 
 def test_no_page_scrolls_sideways_on_a_phone(page, photograph):
-    page.resize(PHONE_WIDTH, 844)
+    page.resize(*PHONE)
     for name, path in [
         ("start", "/"),
         ("echo", "/echo/"),
@@ -253,8 +181,8 @@ def test_no_page_scrolls_sideways_on_a_phone(page, photograph):
         page.visit(path)
         page.screenshot(f"phone-{name}")
         assert page.sideways_scroll() <= 0, path
-    page.upload(photograph)
-    wait_until(lambda: len(page.shown_sizes()) == 3, 20, "three thumbnails on the page")
+    upload(page, photograph)
+    wait_until(lambda: len(shown_sizes(page)) == 3, 20, "three thumbnails on the page")
     page.screenshot("phone-thumbnails")
     assert page.sideways_scroll() <= 0
 
@@ -280,7 +208,7 @@ def test_the_echo_comes_back_by_itself_after_the_server_was_away(page):
     assert not page.find("#send").is_enabled()
     page.site.server.start()
     page.wait_for_text("#state", "Connected")
-    page.say("still here?")
+    say(page, "still here?")
     page.wait_for_text("#log", "You said: still here?")
     assert all("WebSocket connection" in complaint for complaint in page.complaints())
 
@@ -321,7 +249,7 @@ def test_a_browser_gets_what_it_missed_while_the_server_was_away(page, path):
     page.visit(path)
     before, missed, after = (f"{when} on {path}" for when in ("before", "missed", "after"))
     post(page, before)
-    page.driver.execute_script("window.sameDocument = true")
+    page.run("window.sameDocument = true")
     server = page.site.server
     assert server.terminate() == 0
     code = f"from headlines.models import Headline; Headline.objects.create(text={missed!r})"
@@ -332,6 +260,6 @@ def test_a_browser_gets_what_it_missed_while_the_server_was_away(page, path):
     page.wait_for_text("#headlines", missed)
     post(page, after)
     assert headlines(page)[-3:] == [before, missed, after]
-    assert page.driver.execute_script("return window.sameDocument")
+    assert page.run("return window.sameDocument")
     away = ("ERR_", "503", "[object Event]")  # what browser and htmx say then
     assert all(any(word in complaint for word in away) for complaint in page.complaints())

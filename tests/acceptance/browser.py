@@ -1,0 +1,141 @@
+"""The example site in real browsers: how tests start both, and speak of what is on a page."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.acceptance.processes import Process, free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT / "tests" / "artefacts"
+DESKTOP = (1280, 900)
+PHONE = (390, 844)
+# What Chromium is started with
+OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+class Site(NamedTuple):
+    """Where a site is, and the process that serves it."""
+
+    url: str
+    server: Process
+
+
+class Page:
+    """A browser on one site, in the words of the person who uses it."""
+
+    def __init__(self, driver: webdriver.Chrome, site: Site) -> None:
+        self.driver = driver
+        self.site = site
+
+    def visit(self, path: str) -> None:
+        self.driver.get(self.site.url + path)
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.find(selector).text
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all that the selector finds, at one moment."""
+        script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)"
+        found: list[str] = self.run(script, selector)
+        return found
+
+    def wait_for_text(self, selector: str, text: str) -> None:
+        def shown() -> bool:
+            with contextlib.suppress(WebDriverException):  # the page is being left
+                return any(text in shown for shown in self.texts(selector))
+            return False
+
+        wait_until(shown, 15, f"{text!r} in {selector}")
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What the function body ``script`` returns in the page."""
+        return self.driver.execute_script(script, *arguments)
+
+    def resize(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def screenshot(self, name: str) -> None:
+        ARTEFACTS.mkdir(exist_ok=True)
+        (ARTEFACTS / ".gitignore").write_text("*\n")
+        self.driver.save_screenshot(str(ARTEFACTS / f"{name}.png"))
+
+    def complaints(self) -> list[str]:
+        """What went wrong, as the console tells it; reading empties the log."""
+        entries = self.driver.get_log("browser")
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+    def sideways_scroll(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        script = "return document.documentElement.scrollWidth - window.innerWidth"
+        return int(self.driver.execute_script(script))
+
+
+@contextlib.contextmanager
+def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with its profile in ``folder``; what its console says can be read."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for option in [*OPTIONS, f"--user-data-dir={folder}"]:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    still = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", still)  # screenshots show the end state
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@contextlib.contextmanager
+def example_site(folder: Path) -> Iterator[Site]:
+    """The example site by ``runserver`` on the memory layer, with a database in ``folder``."""
+    env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": "", "DEBUG": "1"}
+    manage = [sys.executable, str(ROOT / "workers" / "manage.py")]
+    with Process([*manage, "migrate"], log=folder / "migrate.log", env=env) as migration:
+        assert migration.wait(60) == 0, migration.report()
+    port = free_port()
+    command = [*manage, "runserver", "--noreload", f"127.0.0.1:{port}"]
+    with Process(command, log=folder / "runserver.log", env=env) as server:
+        server.wait_for_port(port, 30)
+        yield Site(f"http://127.0.0.1:{port}", server)
+
+
+@contextlib.contextmanager
+def clean_page(driver: webdriver.Chrome, site: Site) -> Iterator[Page]:
+    """A page of ordinary width, whose console must be without errors in the end, as the log of
+    the server must be."""
+    page = Page(driver, site)
+    page.resize(*DESKTOP)
+    page.complaints()
+    seen = len(site.server.output())
+    yield page
+    assert page.complaints() == []
+    assert "Traceback" not in site.server.output()[seen:]
