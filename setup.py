@@ -107,6 +107,7 @@ setup(
             "py.typed",
             "layers/on_redis/lua/*.lua",
             "static/channels_classic/*",
+            "project_template/**/*",
             "**/templates/**/*",
             "templates/**/*",
         ]

@@ -8,6 +8,7 @@ from channels_classic import __version__
 from channels_classic.cli_dead import dead
 from channels_classic.cli_health import health
 from channels_classic.cli_migrate import migrate
+from channels_classic.cli_new import new
 from channels_classic.cli_server import server
 
 
@@ -21,13 +22,15 @@ def main() -> None:
       channels-classic server project.asgi:channel_layer   takes the connections
       python manage.py runworker                           runs the consumers and views
       redis-server                                         carries the messages
-    For development, "python manage.py runserver" is all of it in one.
+    For development, "python manage.py runserver" is all of it in one;
+    "channels-classic new" makes a project to begin with.
     """
 
 
 main.add_command(dead)
 main.add_command(health)
 main.add_command(migrate)
+main.add_command(new)
 main.add_command(server)
 
 if __name__ == "__main__":

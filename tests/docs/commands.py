@@ -55,7 +55,9 @@ def _check_cli(command: click.Command, arguments: list[str]) -> None:
         assert found is not None, f"channels-classic has no command {name!r}"
         _check_cli(found, rest)
     else:
-        command.make_context(command.name, list(arguments))
+        # Below a parent, as always: a command keeps the help option that it finds at first.
+        parent = click.Context(main, **main.context_settings)
+        command.make_context(command.name, list(arguments), parent=parent)
 
 
 def _check_pip(arguments: list[str]) -> None:
