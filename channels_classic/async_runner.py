@@ -7,7 +7,9 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
+
+from channels_classic.layers.traffic import Delivery
 
 logger = logging.getLogger("channels_classic.worker")
 
@@ -15,6 +17,14 @@ logger = logging.getLogger("channels_classic.worker")
 CONCURRENCY = 100
 #: How long consumers may take to finish when the worker stops, in seconds.
 GRACE = 30.0
+
+
+class Running(NamedTuple):
+    """What a coroutine is for, and since when it runs, by the monotonic clock."""
+
+    delivery: Delivery
+    consumer: Callable[..., Any]
+    began: float
 
 
 class AsyncRunner:
@@ -25,18 +35,32 @@ class AsyncRunner:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._running: dict[object, Running] = {}
 
-    def start(self, make: Callable[[], Coroutine[Any, Any, None]]) -> Future[None]:
-        """Run what ``make`` returns; waits while too many run already."""
+    @property
+    def running(self) -> list[Running]:
+        """What runs now, of what was said for what it is."""
+        return list(self._running.values())
+
+    def start(
+        self, make: Callable[[], Coroutine[Any, Any, None]], about: Running | None = None
+    ) -> Future[None]:
+        """Run what ``make`` returns, which is for ``about``; waits while too many run already."""
         self._places.acquire()
-        return asyncio.run_coroutine_threadsafe(self._run(make), self._ready_loop())
+        return asyncio.run_coroutine_threadsafe(self._run(make, about), self._ready_loop())
 
-    async def _run(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _run(
+        self, make: Callable[[], Coroutine[Any, Any, None]], about: Running | None
+    ) -> None:
+        key = object()
+        if about is not None:
+            self._running[key] = about
         try:
             await make()
         except Exception:
             logger.exception("Error around an async consumer")
         finally:
+            self._running.pop(key, None)
             self._places.release()
 
     def _ready_loop(self) -> asyncio.AbstractEventLoop:

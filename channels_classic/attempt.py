@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels_classic import outbox
-from channels_classic.async_runner import AsyncRunner
+from channels_classic.async_runner import AsyncRunner, Running
 from channels_classic.backoff import Backoff
 from channels_classic.dispatch import Match, Result, find, refuse, run, run_async
 from channels_classic.exceptions import ChannelsError, LayerUnavailable
@@ -85,6 +85,7 @@ class Attempts:
             self.hand.tally.complete(delivery.channel)
             self.hand.finish(delivery)
             return
+        self.hand.consumer = match.consumer
         policy = policy_of(match.consumer)
         message.__doomed__ = delivery.attempts + 1 >= policy.tries(self.message_retries)
         if self.callback:
@@ -127,7 +128,10 @@ class Attempts:
     # On the event loop ------------------------------------------------------------------
 
     def _start(self, delivery: Delivery, message: Message, match: Match, policy: Policy) -> None:
-        future = self.runner.start(lambda: self._run_async(delivery, message, match, policy))
+        future = self.runner.start(
+            lambda: self._run_async(delivery, message, match, policy),
+            Running(delivery, match.consumer, time.monotonic()),
+        )
         self.hand.hand_over()
         while delivery.crashes and not self.stopping.is_set():  # what may end us runs alone
             if concurrent.futures.wait([future], timeout=WAIT).done:

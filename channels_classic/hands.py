@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from channels_classic import outbox
 from channels_classic.exceptions import LayerUnavailable
@@ -45,6 +46,8 @@ class Hand:
         #: The message that the thread works on, and since when.
         self.current: Delivery | None = None
         self.began: float | None = None
+        #: Its consumer, once that is known.
+        self.consumer: Callable[..., Any] | None = None
         self.tally = tally
         self.lock = threading.Lock()
         self._layer = layer
@@ -88,6 +91,7 @@ class Hand:
         except IndexError:
             self.began = None
             return None
+        self.consumer = None
         self.current = delivery
         self.began = time.monotonic()
         return self._alone(delivery) if delivery.crashes else delivery

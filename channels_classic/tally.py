@@ -26,6 +26,9 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: collections.Counter[tuple[str, Counter]] = collections.Counter()
         self._completed: dict[str, int] = {}
+        #: All that was completed, by channel; and when the last was, by the clock, 0 before.
+        self.totals: dict[str, int] = {}
+        self.completed_at = 0.0
         self._reported = clock()
 
     def add(self, channel: str, counter: Counter, number: int = 1) -> None:
@@ -36,6 +39,8 @@ class Tally:
     def complete(self, channel: str) -> None:
         """Count a message that was dealt with."""
         with self._lock:
+            self.totals[channel] = self.totals.get(channel, 0) + 1
+            self.completed_at = self._clock()
             self._completed[channel] = self._completed.get(channel, 0) + 1
 
     def flush(self, *, everything: bool = False) -> None:

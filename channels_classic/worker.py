@@ -11,20 +11,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.async_runner import AsyncRunner
 from channels_classic.attempt import Attempts
 from channels_classic.backoff import Backoff
-from channels_classic.beat import Beat
+from channels_classic.beat import TTL, Beat
+from channels_classic.duty import Duty
 from channels_classic.exceptions import LayerUnavailable
 from channels_classic.hands import Hand
 from channels_classic.layers.names import random_letters
 from channels_classic.message import Message
 from channels_classic.pace import Pace
 from channels_classic.policy import MESSAGE_RETRIES
-from channels_classic.signals import worker_ready
+from channels_classic.signals import worker_beat, worker_ready
 from channels_classic.stopping import on_stop
 from channels_classic.tally import Tally
 from channels_classic.watch import Watch
@@ -70,6 +71,7 @@ class Worker:
         self._pace = Pace()
         self._watch = Watch()
         self.runner = AsyncRunner()
+        self._duty = Duty(self.runner)
         #: Of this process: what dead letters and the bus know it by.
         self.name = worker_name()
 
@@ -134,10 +136,19 @@ class Worker:
     @contextmanager
     def _alive(self) -> Iterator[None]:
         """While the block runs the bus knows of this worker, and its consumers are looked after."""
-        with Beat(self._layer, self.channels(), worker=self.name), self._watch:
+        beat = Beat(self._layer, self.channels(), worker=self.name, on_beat=self._tell)
+        with beat, self._watch:
             self.on_announced()
             yield
             self.runner.close(last=self._layer.channel_layer.close_async)
+        with suppress(LayerUnavailable):  # then the last report ends by itself
+            self._layer.channel_layer.ledger.report(self.name, {}, ttl=0)
+
+    def _tell(self) -> None:
+        """Report what this process does, and let others do what is due once a second."""
+        report = self._duty.report(self.channels())
+        self._layer.channel_layer.ledger.report(self.name, report, ttl=TTL)
+        worker_beat.send_robust(sender=self, layer=self._layer)
 
     # The loop -------------------------------------------------------------------------
 
@@ -148,6 +159,7 @@ class Worker:
         attempts = self._attempts(hand)
         backoff = Backoff(logger, "This worker gets no messages")
         self._watch.watched.append(hand)
+        self._duty.hands.append(hand)
         while not self.termed:
             try:
                 hand.exchange(self._pace.limit)
@@ -199,11 +211,13 @@ class WorkerGroup(Worker):
         count = (os.cpu_count() or 1) if n_threads is None else n_threads
         if count < 1:
             raise ValueError(f"n_threads must be at least 1, not {count}")
+        self._duty.threads = count
         self.workers = [Worker(*args, **kwargs) for _ in range(count - 1)]
         for worker in self.workers:
             worker.signal_handlers = False
             worker._stop = self._stop
             worker._watch = self._watch
+            worker._duty = self._duty
             worker.runner = self.runner
             worker.name = self.name
 

@@ -20,6 +20,7 @@ from channels_classic.layers.ends import (
     always_open,
     no_receipts,
 )
+from channels_classic.layers.ledger import Ledger
 from channels_classic.layers.names import (
     ByPattern,
     positive,
@@ -102,6 +103,8 @@ class BaseChannelLayer:
         )
         self._expiries = ByPattern("channel_expiry", channel_expiry, self.expiry, _expiry)
         self._overflows = ByPattern("channel_overflow", channel_overflow, "refuse", _overflow)
+        #: For those who run the site: who is on the bus, and what waits where.
+        self.ledger = Ledger()
         self._say = Sparingly(logger)
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from channels_classic.layers.counters import Counter
-from channels_classic.layers.traffic import Arrival, Delivery, Envelope, Exchange
+from channels_classic.layers.traffic import Arrival, Content, Delivery, Envelope, Exchange
 
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer
@@ -118,6 +118,12 @@ class Inbox:
         lost. Raises ``LayerUnavailable``.
         """
         return False
+
+    def report(self, content: Content, *, ttl: float) -> None:
+        """``Ledger.report`` of this server, with its groups; nobody waits for it.
+
+        Added are ``groups``, their number, and ``largest``, the members here of some of them.
+        """
 
     def leave_will(self, local: str, will: Envelope) -> None:
         """Have ``will`` sent if this server dies while the connection is open.

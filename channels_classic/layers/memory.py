@@ -25,6 +25,7 @@ from channels_classic.layers.ends import (
     no_receipts,
 )
 from channels_classic.layers.in_memory.ends import MemoryInbox, MemoryReceiver
+from channels_classic.layers.in_memory.ledger import MemoryLedger
 from channels_classic.layers.in_memory.store import Store, Taken
 from channels_classic.layers.names import (
     non_local_name,
@@ -72,6 +73,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         self._workers: dict[str, dict[str, float]] = {}
         self.store = Store(self, self._codec, clock)
+        self._ledger = self.ledger = MemoryLedger(self, self._codec)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer (this process only)"
@@ -285,6 +287,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def flush(self) -> None:
         with self.hold() as store:
             store.clear()
+            self._ledger.clear()
 
     def count(self, channel: str, counter: Counter, number: int = 1) -> None:
         with self.hold() as store:
@@ -326,16 +329,21 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     async def has_worker(self, channel: str) -> bool:
         with self._changed:
-            return self._live_workers(channel) > 0
+            return self.live_workers(channel) > 0
 
     async def loads(self, channels: Sequence[str]) -> dict[str, Load]:
         with self.hold() as store:
             return {
-                name: store.load(name, workers=self._live_workers(name))
+                name: store.load(name, workers=self.live_workers(name))
                 for name in valid_worker_names(channels)
             }
 
-    def _live_workers(self, channel: str) -> int:
+    def read_channels(self) -> list[str]:
+        """Within ``hold``: the channels that workers read, or have read."""
+        return list(self._workers)
+
+    def live_workers(self, channel: str) -> int:
+        """Within ``hold``: how many worker processes read ``channel``."""
         now = self._clock()
         return sum(lives > now for lives in self._workers.get(channel, {}).values())
 

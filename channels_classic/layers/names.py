@@ -62,6 +62,11 @@ def valid_worker_names(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
+def is_plain(name: str) -> bool:
+    """Whether workers share the channel ``name``: it is of no process, and of no single reader."""
+    return "!" not in name and "?" not in name
+
+
 def non_local_name(name: str) -> str:
     """``name`` up to and including its ``!``; all of it when it has none."""
     at = name.find("!")

@@ -29,6 +29,7 @@ from channels_classic.layers.on_redis import attachments, dead, upkeep
 from channels_classic.layers.on_redis.cluster import cluster_nodes
 from channels_classic.layers.on_redis.entries import acknowledgements, by_shard, receipts
 from channels_classic.layers.on_redis.inbox import RedisInbox
+from channels_classic.layers.on_redis.ledger import RedisLedger
 from channels_classic.layers.on_redis.presence import Presence
 from channels_classic.layers.on_redis.receiver import RedisReceiver
 from channels_classic.layers.on_redis.reception import Reception
@@ -113,6 +114,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._beats = SpreadBeat(self.shards, self.presence)
         self._alone = self.shards[0] if len(self.shards) == 1 else None
         self._reception = Reception(self, self.shards)
+        self.ledger = RedisLedger(self)
 
     def _nodes(
         self, hosts: Sequence[Host] | None, connection_kwargs: Mapping[str, Any] | None

@@ -73,6 +73,9 @@ class HttpConnection:
         """Serve the request; when this returns, the answer is complete or the client gone."""
         began = time.monotonic()
         reply_channel = self._bus.replies.open(self)
+        duty = self._bus.replies.duty
+        duty.requests += 1
+        duty.answering += 1
         self._request_id = ids.request_id(self._scope, reply_channel)
         try:
             with serving(self._request_id):
@@ -81,6 +84,7 @@ class HttpConnection:
             if self._leaving is not None:
                 self._leaving.cancel()
             self._upload.close()
+            duty.answering -= 1
             self._bus.streams.discard(self)
             self._bus.replies.close(reply_channel)
         self._log(time.monotonic() - began)

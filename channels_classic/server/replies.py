@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from channels_classic.backoff import Backoff
 from channels_classic.exceptions import LayerUnavailable
+from channels_classic.server.duty import Duty
 
 if TYPE_CHECKING:
     from channels_classic.layers.base import BaseChannelLayer
@@ -48,6 +49,8 @@ class ReplyListener:
         self._connections: dict[str, Connection] = {}
         self._lanes: dict[str, Lane] = {}
         self._inbox = layer.inbox(self.process, self._connections.__contains__, self._on_receipt)
+        #: What this process does.
+        self.duty = Duty()
         self._numbers = itertools.count(1)
         #: When this process last read, or tried to; None before it began.
         self.read_at: float | None = None
@@ -124,6 +127,7 @@ class ReplyListener:
                     for lane in self._lanes.values():
                         lane.doubt()
                 await self._doubt_old()
+                self._inbox.report(self.duty.report(), ttl=TTL)
             except LayerUnavailable:
                 pass  # the reader says so
             except Exception:  # a mistake of ours or of a layer's must not end the process's life

@@ -168,8 +168,10 @@ class WebsocketConnection:
 
     async def _serve(self) -> None:
         code: int | None = 1006  # unless somebody says how it ended
+        accepted, duty = False, self._bus.replies.duty
         try:
             accepted = await self._handshake()
+            duty.sockets += accepted
             self._log("connected" if accepted else "rejected")
             if accepted:
                 self._leave_will()
@@ -178,6 +180,7 @@ class WebsocketConnection:
             self._lane.hurry()
             raise
         finally:
+            duty.sockets -= accepted
             self._let_go()
             await self._end(code)
 
@@ -285,6 +288,7 @@ class WebsocketConnection:
                 await self._end_flood()
                 return await self._await_disconnect()
             self._order += 1
+            self._bus.replies.duty.received += 1
             content = translate.websocket_receive(
                 event,
                 reply_channel=self._reply_channel,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import GONE, Inbox, OnReceipt, Receiver
 from channels_classic.layers.in_memory.store import Receipt, Taken
-from channels_classic.layers.traffic import Arrival, Delivery, Envelope, Exchange
+from channels_classic.layers.ledger import MOST_GROUPS
+from channels_classic.layers.traffic import Arrival, Content, Delivery, Envelope, Exchange
 
 if TYPE_CHECKING:
     from channels_classic.layers.memory import InMemoryChannelLayer
@@ -87,6 +88,12 @@ class MemoryInbox(Inbox):
         with self.layer.hold():
             return False
 
+    def report(self, content: Content, *, ttl: float) -> None:
+        with self.layer.hold() as store:
+            number, largest = store.groups.largest(self.process, MOST_GROUPS)
+        full = {**content, "groups": number, "largest": largest}
+        self.layer.ledger.report(self.process, full, ttl=ttl)
+
     def drained(self, local: str) -> None:
         with self.layer.hold() as store:
             store.drained(self.process + local)
@@ -106,6 +113,7 @@ class MemoryInbox(Inbox):
 
     async def close(self) -> None:
         process = self.process
+        self.layer.ledger.report(process, {}, ttl=0)
         with self.layer.hold() as store:
             store.groups.forget_process(process)
             store.attachments.end_process(process, until=self.layer.attachments_end())

@@ -39,6 +39,11 @@ class Later:
         """When the next message of any of ``names`` is due; infinity when there is none."""
         return min((self._heaps[name][0][0] for name in names if name in self._heaps), default=inf)
 
+    def first(self, name: str, limit: int) -> list[tuple[float, Envelope]]:
+        """The first ``limit`` messages under ``name``, with the times at which they are due."""
+        found = heapq.nsmallest(limit, self._heaps.get(name, ()))
+        return [(due, envelope) for due, _, envelope in found]
+
     def take_due(self, now: float) -> list[Envelope]:
         """Remove what is due by ``now``, in that order."""
         if now < self.first_due:

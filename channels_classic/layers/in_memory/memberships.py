@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from math import inf
 
@@ -47,6 +48,16 @@ class Memberships:
             del members[process]
         if not members:
             del self._groups[group], self._ends[group]
+
+    def largest(self, process: str, most: int) -> tuple[int, dict[str, int]]:
+        """How many groups have members of ``process``, and how many these are in some of them."""
+        sizes = {
+            group: len(members[process])
+            for group, members in self._groups.items()
+            if process in members
+        }
+        found = heapq.nlargest(most, sizes, key=sizes.__getitem__)
+        return len(sizes), {group: sizes[group] for group in found}
 
     def by_process(self, group: str) -> dict[str, list[str]]:
         """The local parts of the members of each process, or [""] for a plain channel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.codec import Codec
 from channels_classic.layers.ends import OnReceipt, no_receipts
+from channels_classic.layers.ledger import MOST_GROUPS
 from channels_classic.layers.traffic import Arrival
+
+#: When there are more groups than so many, they are looked at once in so many times.
+_MANY, _RARELY = 10_000, 10
 
 
 class Fanout:
@@ -27,6 +32,8 @@ class Fanout:
         self.groups: dict[bytes, dict[str, None]] = {}  # a dict keeps the order of the joins
         self._joined: list[str] = []
         self._emptied: set[bytes] = set()
+        self._largest: dict[str, int] = {}
+        self._looks = 0
         self._groups_of: defaultdict[str, set[bytes]] = defaultdict(set)
         #: What could not be read since this was last emptied: for whom, if anybody, and why.
         self.unreadable: list[tuple[str, str]] = []
@@ -60,6 +67,16 @@ class Fanout:
         else:
             raise UndecodableMessage(f"an entry has the unknown field {mark + name!r:.80}")
         return None
+
+    def largest(self) -> dict[str, Any]:
+        """For ``Inbox.report``; with very many groups, all are looked at but now and then."""
+        self._looks += 1
+        if len(self.groups) <= _MANY or self._looks % _RARELY == 1:
+            found = heapq.nlargest(
+                MOST_GROUPS, self.groups, key=lambda name: len(self.groups[name])
+            )
+            self._largest = {name.decode("ascii"): len(self.groups[name]) for name in found}
+        return {"groups": len(self.groups), "largest": self._largest}
 
     def join(self, group: bytes, local: str) -> None:
         """Make ``local`` a member of ``group``."""

@@ -12,11 +12,12 @@ from redis.exceptions import ResponseError
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ends import GONE, Inbox, IsOpen, OnReceipt
 from channels_classic.layers.on_redis.fanout import Fanout
+from channels_classic.layers.on_redis.ledger import report_command
 from channels_classic.layers.on_redis.links import TIMEOUT, AsyncLink, good
 from channels_classic.layers.on_redis.registry import Registry
 from channels_classic.layers.on_redis.shard import Shard
 from channels_classic.layers.on_redis.wire import CLOSED, Command
-from channels_classic.layers.traffic import Arrival, Envelope
+from channels_classic.layers.traffic import Arrival, Content, Envelope
 
 if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
@@ -156,6 +157,10 @@ class RedisInbox(Inbox):
         if _order(facts.get(b"last-generated-id", b"0-0")) < _order(self._last):
             self._last = b"0-0"
 
+    def report(self, content: Content, *, ttl: float) -> None:
+        payload = self.layer.encode({**content, **self._fanout.largest()})
+        self._shard.writer().post([report_command(self._shard, self.process, payload, ttl)])
+
     def leave_will(self, local: str, will: Envelope) -> None:
         self._registry.leave_will(local, will)
 
@@ -183,6 +188,7 @@ class RedisInbox(Inbox):
 
     async def close(self) -> None:
         """Take the process out of its groups and remove its inbox."""
+        self.report({}, ttl=0)
         await self._link.close()
         await self._registry.close()
 

@@ -304,9 +304,9 @@ class Spread:
         """``loads`` of the channel layer: plain channels are on all the shards."""
         if not channels:
             return {}
-        found = await self._ask_each(lambda keys: [_load(keys, name) for name in channels])
+        found = await self._ask_each(lambda keys: [load_command(keys, name) for name in channels])
         by_channel = zip(*found, strict=True)
-        return {name: _sum(each) for name, each in zip(channels, by_channel, strict=True)}
+        return {name: summed_load(each) for name, each in zip(channels, by_channel, strict=True)}
 
     async def _ask_each(self, commands: Callable[[Keys], list[Command]]) -> list[Sequence[Any]]:
         """The replies of each shard that answers; ``LayerUnavailable`` when none does."""
@@ -324,11 +324,12 @@ class Spread:
             shard.call(shard.count_command(channel, counter, number))
 
 
-def _load(keys: Keys, channel: str) -> Command:
+def load_command(keys: Keys, channel: str) -> Command:
+    """The command that asks for the load of a channel."""
     return LOADS.command([keys.channel(channel), keys.stats(channel), keys.workers(channel)], [])
 
 
-def _sum(loads: Iterable[Sequence[int]]) -> Load:
+def summed_load(loads: Iterable[Sequence[int]]) -> Load:
     """Each shard has its own messages; a worker reads all of them."""
     waiting, oldest, completed, workers = zip(*loads, strict=True)
     return Load(sum(waiting), max(oldest) / 1000, sum(completed), max(workers))

@@ -46,6 +46,24 @@ def global_statistics(shard: Shard) -> dict[str, float]:
     )
 
 
+def survey(shard: Shard) -> tuple[set[str], int]:
+    """The channels and processes for which something was counted, and how many groups there are.
+
+    It looks at the name of every key.
+    """
+    counted, groups = shard.keys.stats_prefix.encode(), shard.keys.group_prefix.encode()
+    names: set[str] = set()
+    number = 0
+    for found in _scan(shard, shard.keys.prefix):
+        names.update(
+            key[len(counted) :].decode("ascii", "replace").strip("{}")
+            for key in found
+            if key.startswith(counted)
+        )
+        number += sum(key.startswith(groups) for key in found)
+    return names, number
+
+
 def summed(counts: Iterable[dict[str, float]]) -> dict[str, float]:
     """The sum of each number; the oldest age is the greatest."""
     totals = no_counts()

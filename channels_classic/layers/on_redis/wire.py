@@ -57,6 +57,8 @@ GIVE_BACK = _script("give_back")
 BURY = _script("bury")
 ATTACH = _script("attach")
 LOADS = _script("loads")
+REPORT = _script("report")
+REPORTS = _script("reports")
 #: Loaded by every new connection, so that no call finds its script missing.
 SCRIPTS = tuple(each for each in globals().values() if isinstance(each, Script))
 
@@ -68,10 +70,16 @@ class Keys:
         self.prefix = prefix
         self.inbox_prefix = f"{prefix}inbox:"
         self.stats_prefix = f"{prefix}stats:"
+        self.group_prefix = f"{prefix}group:"
         #: Sorted set: processes by the time in ms at which they must be heard of again.
         self.servers = f"{prefix}servers"
         #: Stream: the dead letters.
         self.dead = f"{prefix}dead"
+        #: Hash: what each process says of itself; sorted set: until when that holds.
+        self.reports = f"{prefix}reports"
+        self.reporting = f"{prefix}reporting"
+        #: Stream: what is recorded now and then, for charts.
+        self.history = f"{prefix}history"
 
     def channel(self, name: str) -> str:
         """Stream: the messages of a plain channel."""
@@ -95,7 +103,7 @@ class Keys:
 
     def group(self, name: str) -> str:
         """Sorted set: the processes and plain channels in a group."""
-        return f"{self.prefix}group:{{{name}}}"
+        return f"{self.group_prefix}{{{name}}}"
 
     def members(self, group: str, process: str) -> str:
         """Set: the connections of one process that are in a group."""
@@ -128,6 +136,10 @@ class Keys:
     def heard(self, process: str) -> str:
         """String: on a shard that is not the process's own, that it was here lately."""
         return f"{self.prefix}heard:{{{process}}}"
+
+    def claim(self, name: str) -> str:
+        """String: somebody has asked for a thing that is for the first one alone."""
+        return f"{self.prefix}claim:{{{name}}}"
 
     def workers(self, channel: str) -> str:
         """Sorted set: the workers that read a channel, by when they are to be heard of again."""

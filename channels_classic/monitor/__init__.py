@@ -1,0 +1,1 @@
+"""What goes on on the bus: for the page, the terminal, and whoever asks."""
