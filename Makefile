@@ -69,6 +69,7 @@ demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in on
 	@$(BIN)/python workers/manage.py migrate --verbosity 0
 	@echo 'The example site, with the in-memory channel layer: http://127.0.0.1:$(PORT)/'
 	@echo '  /echo/        type a text: a WebSocket carries it to a consumer and back'
+	@echo '  /counter/     a number that a button at /increment/ raises in every browser'
 	@echo '  /headlines/   an event stream: what one page sends, all others show'
 	@echo '  /thumbnails/  upload a photograph: a worker makes three sizes while you watch'
 	@echo 'Change a file of workers/ and it restarts. Stop it with Ctrl-C.'

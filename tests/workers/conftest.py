@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 
 from channels_classic import channel_layers
@@ -36,6 +37,15 @@ def site(
     settings.MEDIA_ROOT = tmp_path / "media"
     call_command("migrate", verbosity=0)
     yield channel_layers["default"].channel_layer
-    call_command("migrate", "thumbnailer", "zero", verbosity=0)
-    call_command("migrate", "headlines", "zero", verbosity=0)
-    call_command("migrate", "admin", "zero", verbosity=0)
+    for label in [*_with_tables(), "admin"]:
+        call_command("migrate", label, "zero", verbosity=0)
+
+
+def _with_tables() -> list[str]:
+    """The site's own apps that have migrations."""
+    found = {config.label: Path(config.path) for config in apps.get_app_configs()}
+    return [
+        label
+        for label, folder in found.items()
+        if folder.parent == WORKERS and (folder / "migrations").is_dir()
+    ]

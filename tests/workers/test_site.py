@@ -18,6 +18,15 @@ from channels_classic.exceptions import DenyConnection, LayerUnavailable
 from channels_classic.message import Message
 
 ME = "test.reply.server!me"
+PAGES = [
+    "/",
+    "/echo/",
+    "/counter/",
+    "/increment/",
+    "/headlines/",
+    "/headlines/htmx/",
+    "/thumbnails/",
+]
 
 
 @pytest.fixture
@@ -60,9 +69,7 @@ def test_the_committed_migrations_are_complete(site):
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/echo/", "/headlines/", "/headlines/htmx/", "/thumbnails/", "/admin/login/"]
-)
+@pytest.mark.parametrize("path", [*PAGES, "/admin/login/"])
 def test_every_page_is_there(site, client, path):
     assert client.get(path).status_code == 200
 
@@ -72,8 +79,7 @@ def test_the_start_page_names_the_layer_in_use(site, client):
 
 
 def test_pages_have_no_script_or_style_inside_and_load_nothing_from_elsewhere(site, client, photo):
-    pages = ["/", "/echo/", "/headlines/", "/headlines/htmx/", "/thumbnails/"]
-    for path in [*pages, photo.get_absolute_url()]:
+    for path in [*PAGES, photo.get_absolute_url()]:
         html = client.get(path).content.decode()
         assert "<style" not in html
         assert "style=" not in html

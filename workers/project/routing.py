@@ -6,6 +6,7 @@ from channels_classic import include
 
 channel_routing = [
     include("echo.routing.channel_routing"),
+    include("counter.routing.channel_routing"),
     include("headlines.routing.channel_routing"),
     include("thumbnailer.routing.channel_routing"),
 ]

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     # In the order of the nav, see home/nav.py
     "home",
     "echo",
+    "counter",
     "headlines",
     "thumbnailer",
 ]

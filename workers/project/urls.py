@@ -9,6 +9,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("home.urls")),
     path("echo/", include("echo.urls")),
+    path("", include("counter.urls")),
     path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),
     path("admin/", admin.site.urls),

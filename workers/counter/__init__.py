@@ -1,0 +1,1 @@
+"""A counter: one number, live in every browser, raised by a button or by JSON."""
