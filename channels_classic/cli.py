@@ -10,6 +10,7 @@ from channels_classic.cli_health import health
 from channels_classic.cli_migrate import migrate
 from channels_classic.cli_new import new
 from channels_classic.cli_server import server
+from channels_classic.cli_up import down, restart, status, up
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,6 +33,8 @@ main.add_command(health)
 main.add_command(migrate)
 main.add_command(new)
 main.add_command(server)
+for command in (up, down, status, restart):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

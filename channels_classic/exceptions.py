@@ -17,6 +17,10 @@ class ChannelsError(Exception):
         super().__init__(text or type(self).__doc__, *more)
 
 
+class UpError(ChannelsError):
+    """A site cannot be run as it was asked for, or one of its programs does not start."""
+
+
 # What a channel layer answers ------------------------------------------------------------
 
 

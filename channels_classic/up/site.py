@@ -1,0 +1,165 @@
+"""Site: brings all programs of a plan up, changes what has changed, and takes them down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from channels_classic.exceptions import UpError
+from channels_classic.up import supervisor as configuration
+from channels_classic.up.control import Supervisor
+from channels_classic.up.plan import SERVER_ENDS, Plan, Program
+from channels_classic.up.probe import Probe
+from channels_classic.up.ready import Logs, Watch
+from channels_classic.up.state import Relative, State
+
+#: Prints a line; with ``nl=False`` the next one goes on behind it.
+Say = Callable[..., None]
+_POLL = 0.05
+
+
+class Site:
+    """The site of ``plan``, whose settings ``probe`` has looked at.
+
+    All verbs print what they do, and raise ``UpError``. ``timeout`` is how long one program may
+    take to be ready, in seconds.
+    """
+
+    def __init__(self, plan: Plan, state: State, probe: Probe, *, say: Say, timeout: float) -> None:
+        self.plan = plan
+        self.state = state
+        self.supervisor = Supervisor(state)
+        self._say = say
+        self._logs = Logs(state)
+        self._watch = Watch(
+            plan,
+            self.supervisor,
+            self._logs,
+            ready_path=probe.findings.ready_path,
+            announced=probe.announced,
+            timeout=timeout,
+        )
+        self._announced = probe.announced
+        self._ready_path = probe.findings.ready_path
+
+    # Up -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all of it, and wait until it is ready; nothing is left when that fails."""
+        programs = self.plan.programs()
+        self._write()
+        self._logs.mark([name for each in programs for name in each.processes])
+        try:
+            self.supervisor.launch()
+            self._await(programs)
+        except BaseException:
+            self._say("Stopping what has been started.")
+            stop(self.state, self._say)
+            raise
+
+    def must_start_anew(self) -> bool:
+        """Whether what all programs share has changed, which supervisord reads at its start."""
+        before = self.state.noted().get("plan")
+        return before is None or Plan.from_json(before).environment != self.plan.environment
+
+    def change(self) -> bool:
+        """Have what runs already become what the plan says; whether there was anything to do."""
+        if self.state.config.read_text(encoding="utf-8") == configuration.render(self.plan):
+            return self._start_what_has_stopped()
+        self._write()
+        programs = {each.name: each for each in self.plan.programs()}
+        self._logs.mark([name for each in programs.values() for name in each.processes])
+        added, changed, removed = self.supervisor.update()
+        for names, verb in ((removed, "stopped"), (changed, "changed"), (added, "new")):
+            for name in names:
+                self._say(f"{name}: {verb}")
+        self._await(each for each in programs.values() if each.name in (*added, *changed))
+        return True
+
+    def _start_what_has_stopped(self) -> bool:
+        away = [each for each in self.supervisor.processes() if not each.pid]
+        self._logs.mark([each.name for each in away])
+        for each in away:
+            self.supervisor.start(each.full_name)
+        self._await(p for p in self.plan.programs() if p.name in {each.group for each in away})
+        return bool(away)
+
+    def _write(self) -> None:
+        self.state.config.write_text(configuration.render(self.plan), encoding="utf-8")
+        self.state.note(plan=self.plan.to_json(), ready_path=self._ready_path)
+
+    def _await(self, programs: Iterable[Program]) -> None:
+        self._watch.begin()
+        for each in programs:
+            self._say(f"{_title(each)}: starting… ", nl=False)
+            self._say_result(partial(self._watch.wait, each))
+
+    # Restarts -----------------------------------------------------------------------------
+
+    def restart(self, program: Program) -> None:
+        """Restart its processes one after the other, each when the one before is ready."""
+        for name in program.processes:
+            full_name = f"{program.name}:{name}"
+            self._say(f"{name}: finishing… ", nl=False)
+            self._logs.mark([name])
+            self.supervisor.stop(full_name)
+            self._say("starting… ", nl=False)
+            self.supervisor.start(full_name)
+            self._watch.begin()
+            self._say_result(partial(self._watch.wait, program, [name]))
+
+    def reload(self, program: Program) -> None:
+        """Have it replace its own processes, and wait until it has."""
+        self._say(f"{_title(program)}: replacing its processes… ", nl=False)
+        self._logs.mark(program.processes)
+        before = self._announced()
+        self.supervisor.signal(program.name, "HUP")
+        self._say_result(lambda: self._watch.wait_for_others(program, before))
+
+    def _say_result(self, wait: Callable[[], float]) -> None:
+        try:
+            took = wait()
+        except UpError:
+            self._say("failed")
+            raise
+        self._say(f"ready ({took:.1f} s)")
+
+
+# Down ---------------------------------------------------------------------------------------
+
+
+def stop(state: State, say: Say) -> bool:
+    """End all that runs, in order; whether there was anything."""
+    supervisor = Supervisor(state)
+    was_there = bool(state.relatives()) or supervisor.answers
+    if supervisor.answers:
+        supervisor.shutdown()
+        _see_them_end(state, say)
+    state.end_relatives(SERVER_ENDS, on_kill=lambda each: say(_killed(each)))
+    return was_there
+
+
+def _see_them_end(state: State, say: Say) -> None:
+    """Until supervisord itself has ended; it kills whoever takes too long."""
+    there: set[str] = set()
+    pid = state.supervisord()
+    while state.supervisord() == pid is not None:
+        there = _see_who_ended(state, there, say)
+        time.sleep(_POLL)
+    _see_who_ended(state, there, say)
+
+
+def _see_who_ended(state: State, there: set[str], say: Say) -> set[str]:
+    now = {each.name for each in state.relatives()}
+    for name in sorted(there - now):
+        say(f"{name}: stopped")
+    return now
+
+
+def _killed(relative: Relative) -> str:
+    return f"{relative.name} (process {relative.pid}) did not end in time: killed"
+
+
+def _title(program: Program) -> str:
+    return program.name if program.copies is None else f"{program.name} ×{program.copies}"
