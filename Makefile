@@ -60,7 +60,7 @@ $(AUTOBAHN)/.installed: tests/autobahn/requirements.txt | $(BIN)/python
 
 tests-need:
 	@bash tools/debian redis-server:redis-server nginx:nginx curl:curl chromium:chromium \
-		chromedriver:chromium-driver h2load:nghttp2-client
+		chromedriver:chromium-driver h2load:nghttp2-client ip:iproute2
 
 # See it -----------------------------------------------------------------------------------
 

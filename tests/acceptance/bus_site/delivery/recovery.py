@@ -24,6 +24,21 @@ def plain(message: Message) -> None:
         time.sleep(FOREVER)
 
 
+def lasting_once(message: Message) -> None:
+    """Delivered at most once; takes so many seconds."""
+    journal.write("began", message["number"])
+    time.sleep(message["seconds"])
+    journal.write("ran", "lasting-once", message["number"])
+
+
+@consumer(max_attempts=5)
+def lasting(message: Message) -> None:
+    """Delivered at least once; takes so many seconds."""
+    journal.write("began", message["number"])
+    time.sleep(message["seconds"])
+    journal.write("ran", "lasting", message["number"])
+
+
 @consumer(max_attempts=5, backoff=0.1)
 def precious(message: Message) -> None:
     """Delivered at least once; on the first attempt its worker is busy for ever."""

@@ -10,6 +10,8 @@ _SOCKET = ["websocket.connect", "websocket.receive", "websocket.disconnect"]
 channel_routing = [
     route("bus.count", tasks.count),
     route("bus.plain", recovery.plain),
+    route("bus.lasting", recovery.lasting),
+    route("bus.lasting-once", recovery.lasting_once),
     route("bus.precious", recovery.precious),
     route("bus.risky", recovery.risky),
     route("bus.failing", recovery.failing),
