@@ -32,7 +32,8 @@ def site(
 ) -> Iterator[InMemoryChannelLayer]:
     """The example site as Django's site, on an empty memory layer, which this gives."""
     project = import_module("project.settings")
-    for name in [*TAKEN_OVER, "CHANNEL_LAYERS", "THUMBNAILER_MAX_BYTES", "THUMBNAILER_MAX_PIXELS"]:
+    of_apps = [name for name in dir(project) if name.startswith("THUMBNAILER_")]
+    for name in [*TAKEN_OVER, "CHANNEL_LAYERS", *of_apps]:
         setattr(settings, name, getattr(project, name))
     settings.MEDIA_ROOT = tmp_path / "media"
     call_command("migrate", verbosity=0)

@@ -128,7 +128,7 @@ def test_when_the_channel_is_full_the_user_is_told_and_the_photo_has_failed(site
         site.send("thumbnailer", {"photo": str(number)})
     response = client.post("/thumbnails/", {"photo": jpeg()})
     assert response.status_code == 503
-    assert "Please send the photograph again in a minute." in response.content.decode()
+    assert "Please try again in a minute." in response.content.decode()
     assert photos.get().status == "failed"
 
 
@@ -148,13 +148,15 @@ def test_a_worker_makes_the_sizes_and_shows_each_to_the_group(site, consumers, p
     photo.group.add(ME)
     consumers.thumbnail(message(photo=str(photo.pk)))
     states = told(site)
-    assert [[t["size"] for t in state["thumbnails"]] for state in states] == [
-        ["small"],
-        ["small", "medium"],
-        ["small", "medium", "large"],
-        ["small", "medium", "large"],
+    assert [(state["making"], len(state["thumbnails"])) for state in states] == [
+        ("", 0),
+        ("small", 0),
+        ("medium", 1),
+        ("large", 2),
+        ("", 3),
     ]
-    assert [state["status"] for state in states] == ["working"] * 3 + ["ready"]
+    assert [state["status"] for state in states] == ["working"] * 4 + ["ready"]
+    assert [t["size"] for t in states[-1]["thumbnails"]] == ["small", "medium", "large"]
     assert [t["width"] for t in states[-1]["thumbnails"]] == [160, 400, 400]
 
 
@@ -171,19 +173,26 @@ def test_a_bad_image_fails_with_its_message_shown(site, consumers, photos):
     photo = photos.create(original=jpeg(content=b"Dear diary"))
     photo.group.add(ME)
     consumers.thumbnail(message(photo=str(photo.pk)))
-    (state,) = told(site)
-    assert (state["status"], state["thumbnails"]) == ("failed", [])
+    state = told(site)[-1]
+    assert (state["status"], state["thumbnails"]) == ("refused", [])
     assert "not a picture" in state["error"]
 
 
-def test_an_error_of_ours_is_told_to_the_user_and_left_to_the_worker(site, consumers, photo):
-    photo.original.storage.delete(photo.original.name)
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(FileNotFoundError, "not there yet"), (RuntimeError, "wrong on our side")],
+)
+def test_an_error_of_ours_is_told_to_the_user_and_left_to_the_worker(
+    site, consumers, photo, monkeypatch, error, text
+):
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(consumers, "read_picture", fail)
     photo.group.add(ME)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(error):
         consumers.thumbnail(message(photo=str(photo.pk)))
-    assert [state["error"] for state in told(site)] == [
-        "Something went wrong on our side. Please try again."
-    ]
+    assert text in told(site)[-1]["error"]
 
 
 def test_a_photo_that_is_gone_is_passed_over(site, consumers, photo, caplog):

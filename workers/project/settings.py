@@ -1,7 +1,8 @@
 """Settings of the example site: ready for development, steered by environment variables.
 
 ``SECRET_KEY``, ``DEBUG`` (1 or 0), ``ALLOWED_HOSTS`` (with commas), ``REDIS_URL`` (without it the
-bus lives in this process) and ``VAR_FOLDER`` (database and photographs).
+bus lives in this process), ``VAR_FOLDER`` (database and photographs), ``THUMBNAILER_ATTEMPTS`` and
+``THUMBNAILER_PAUSE`` (how often the thumbnailer tries, and the seconds before its second try).
 """
 
 from __future__ import annotations
@@ -97,3 +98,6 @@ USE_TZ = True
 
 THUMBNAILER_MAX_BYTES = 10 * 1024 * 1024
 THUMBNAILER_MAX_PIXELS = 50_000_000
+#: How often a photograph is tried, and the seconds before the second try; they double then.
+THUMBNAILER_ATTEMPTS = int(os.environ.get("THUMBNAILER_ATTEMPTS", "5"))
+THUMBNAILER_PAUSE = float(os.environ.get("THUMBNAILER_PAUSE", "1"))

@@ -24,9 +24,9 @@ class ThumbnailInline(admin.TabularInline):
 class PhotoAdmin(admin.ModelAdmin):
     """All photographs, newest first."""
 
-    list_display = ["id", "status", "error", "created"]
+    list_display = ["id", "status", "attempt", "error", "created"]
     list_filter = ["status"]
-    readonly_fields = ["id", "original", "status", "error", "created"]
+    readonly_fields = ["id", "original", "status", "error", "attempt", "created"]
     inlines = [ThumbnailInline]
 
     def has_add_permission(self, request: object) -> bool:

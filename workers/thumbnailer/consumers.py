@@ -8,9 +8,11 @@ import logging
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from channels_classic import consumer
 from channels_classic.exceptions import DenyConnection
 from channels_classic.message import Message
-from thumbnailer.images import BadImage, make_thumbnails
+from thumbnailer import samples
+from thumbnailer.images import BadImage, DamagedImage, make_thumbnail, read_picture
 from thumbnailer.models import Photo
 
 log = logging.getLogger(__name__)
@@ -38,36 +40,70 @@ def disconnect(message: Message, photo: str) -> None:
         found.group.discard(message.reply_channel)
 
 
+def pause(attempts: int) -> float:
+    """Seconds between a try that failed and the next one, after so many: each twice the last."""
+    return float(settings.THUMBNAILER_PAUSE * 2 ** (attempts - 1))
+
+
+@consumer(max_attempts=settings.THUMBNAILER_ATTEMPTS, backoff=pause, time_limit=60)
 def thumbnail(message: Message) -> None:
-    """Make the sizes of one photograph and show each as soon as it is there."""
-    photo = _find(message.content["photo"])
+    """Make the sizes of one photograph and show each as soon as it is there.
+
+    What may be better next time is raised, so that the message is tried again and ends in the
+    dead letters; what stays as it is is told once.
+    """
+    photo = _find(message["photo"])
     if photo is None:
-        log.warning("photo %s is gone, nothing to do", message.content["photo"])
+        log.warning("photo %s is gone, nothing to do", message["photo"])
         return
-    photo.mark(Photo.Status.WORKING)
+    photo.begin(message.get("__retries__", 0) + 1)
+    photo.show()
     try:
         _make_all(photo)
-    except BadImage as error:
-        photo.mark(Photo.Status.FAILED, str(error))
-    except Exception:
-        photo.mark(Photo.Status.FAILED, "Something went wrong on our side. Please try again.")
-        raise  # the worker logs it
+    except Exception as error:
+        if isinstance(error, BadImage) and not isinstance(error, DamagedImage):
+            photo.end(Photo.Status.REFUSED, str(error))
+            return
+        _put_off(photo, _reason(error), is_last=message.__doomed__)
+        raise
     else:
-        photo.mark(Photo.Status.READY)
+        photo.end(Photo.Status.READY)
     finally:
-        _show(photo)
+        photo.show()
+
+
+def late(message: Message) -> None:
+    """Put a file in its place that a sample has promised: see ``samples``."""
+    photo = _find(message["photo"])
+    if photo is not None:
+        samples.deliver(photo)
 
 
 def _make_all(photo: Photo) -> None:
+    """What an earlier try has made is kept: a message may be run twice."""
     with photo.original.open() as file:
-        for made in make_thumbnails(file, max_pixels=settings.THUMBNAILER_MAX_PIXELS):
-            photo.keep(made)
-            _show(photo)
+        picture = read_picture(file, max_pixels=settings.THUMBNAILER_MAX_PIXELS)
+    for size in photo.missing():
+        photo.make(size)
+        photo.show()
+        photo.keep(make_thumbnail(picture, size))
+    photo.make("")
 
 
-def _show(photo: Photo) -> None:
-    """To all who look at it, now: without ``immediately`` it would wait for the consumer's end."""
-    photo.group.send({"text": json.dumps(photo.state())}, immediately=True)
+def _put_off(photo: Photo, reason: str, *, is_last: bool) -> None:
+    if is_last:
+        photo.end(Photo.Status.FAILED, reason)
+    else:
+        photo.pause(reason, pause(photo.attempt))
+
+
+def _reason(error: Exception) -> str:
+    """As the owner may read it; the worker logs what it was."""
+    if isinstance(error, BadImage):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "The file is not there yet."
+    return "Something went wrong on our side."
 
 
 def _find(photo_id: str) -> Photo | None:

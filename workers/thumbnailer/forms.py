@@ -1,4 +1,4 @@
-"""The upload form: it looks at what costs nothing; the worker looks inside the file."""
+"""The upload forms: they look at what costs nothing; the worker looks inside the file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
+
+from thumbnailer.samples import Sample
 
 CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
 
@@ -36,3 +38,9 @@ class PhotoForm(forms.Form):
                 "This is not a photograph. Choose a JPEG, PNG, WebP or GIF file."
             )
         return upload
+
+
+class SampleForm(forms.Form):
+    """One of ours."""
+
+    sample = forms.ChoiceField(choices=Sample)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from io import BytesIO
 from typing import IO, NamedTuple
 
@@ -23,6 +22,10 @@ class BadImage(Exception):
     """The file cannot be made into thumbnails; the text says why, for its owner to read."""
 
 
+class DamagedImage(BadImage):
+    """Part of the file is missing or broken. It may be on its way still: worth another try."""
+
+
 class MadeThumbnail(NamedTuple):
     """One finished thumbnail."""
 
@@ -32,20 +35,8 @@ class MadeThumbnail(NamedTuple):
     jpeg: bytes
 
 
-def make_thumbnails(file: IO[bytes], *, max_pixels: int) -> Iterator[MadeThumbnail]:
-    """One thumbnail for each of ``SIZES``, upright; small pictures are not blown up.
-
-    Raises ``BadImage`` before the first one, or not at all.
-    """
-    picture = _read(file, max_pixels)
-    for size, side in SIZES.items():
-        copy = picture.copy()
-        copy.thumbnail((side, side))
-        yield MadeThumbnail(size, copy.width, copy.height, _jpeg(copy))
-
-
-def _read(file: IO[bytes], max_pixels: int) -> Image.Image:
-    """The picture in RGB, upright, and no larger than the largest size."""
+def read_picture(file: IO[bytes], *, max_pixels: int) -> Image.Image:
+    """The picture in RGB, upright, and no larger than the largest size. Raises ``BadImage``."""
     side = max(SIZES.values())
     try:
         with _open(file, max_pixels) as picture:
@@ -54,7 +45,16 @@ def _read(file: IO[bytes], max_pixels: int) -> Image.Image:
     except _BOMBS:
         raise _too_many_pixels(max_pixels) from None
     except _BROKEN as error:
-        raise BadImage("The picture is damaged: part of the file is missing or broken.") from error
+        raise DamagedImage(
+            "The picture is damaged: part of the file is missing or broken."
+        ) from error
+
+
+def make_thumbnail(picture: Image.Image, size: str) -> MadeThumbnail:
+    """One of ``SIZES`` of what ``read_picture`` gave; a small picture is not blown up."""
+    copy = picture.copy()
+    copy.thumbnail((SIZES[size], SIZES[size]))
+    return MadeThumbnail(size, copy.width, copy.height, _jpeg(copy))
 
 
 def _open(file: IO[bytes], max_pixels: int) -> Image.Image:

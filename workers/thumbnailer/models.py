@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from channels_classic import Group
 from thumbnailer.images import SIZES, MadeThumbnail
@@ -31,13 +35,18 @@ class Photo(models.Model):
 
         WAITING = "waiting", "waiting for a worker"
         WORKING = "working", "being worked on"
+        PAUSED = "paused", "to be tried again"
         READY = "ready", "ready"
-        FAILED = "failed", "failed"
+        FAILED = "failed", "given up"
+        REFUSED = "refused", "nothing that can be worked on"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     original = models.FileField(upload_to=original_path)
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
     error = models.CharField(max_length=200, blank=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    making = models.CharField(max_length=10, blank=True)
+    next_try = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -55,10 +64,39 @@ class Photo(models.Model):
         """The sockets of everybody who looks at this photograph."""
         return Group(f"thumbnails.{self.pk.hex}")
 
-    def mark(self, status: Status, error: str = "") -> None:
-        """Store how far it has come."""
-        self.status, self.error = status, error
-        self.save(update_fields=["status", "error"])
+    @property
+    def is_over(self) -> bool:
+        """Whether no worker will do anything more about it by itself."""
+        return self.status in (self.Status.READY, self.Status.FAILED, self.Status.REFUSED)
+
+    def begin(self, attempt: int) -> None:
+        """A worker has it in hand, for the ``attempt``-th time."""
+        self._mark(status=self.Status.WORKING, error="", attempt=attempt, next_try=None)
+
+    def make(self, size: str) -> None:
+        """This size is being made now."""
+        self._mark(making=size)
+
+    def pause(self, error: str, seconds: float) -> None:
+        """It went wrong, and is tried again in so many seconds."""
+        next_try = timezone.now() + timedelta(seconds=seconds)
+        self._mark(status=self.Status.PAUSED, error=error, making="", next_try=next_try)
+
+    def end(self, status: Status, error: str = "") -> None:
+        """It is ready, or has failed for good."""
+        self._mark(status=status, error=error, making="", next_try=None)
+
+    def wait_again(self) -> bool:
+        """From failed to waiting; False when somebody else was faster."""
+        failed = Photo.objects.filter(pk=self.pk, status=self.Status.FAILED)
+        changed = failed.update(status=self.Status.WAITING, error="", attempt=0)
+        self.refresh_from_db()
+        return bool(changed)
+
+    def _mark(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self.save(update_fields=fields)
 
     def keep(self, made: MadeThumbnail) -> None:
         """Store a thumbnail; one made again takes the place of the first."""
@@ -77,8 +115,27 @@ class Photo(models.Model):
         return {
             "status": self.status,
             "error": self.error,
+            "attempt": self.attempt,
+            "attempts": settings.THUMBNAILER_ATTEMPTS,
+            "making": self.making,
+            "wait": self._seconds_to_wait(),
             "thumbnails": [ready[size].state() for size in SIZES if size in ready],
         }
+
+    def missing(self) -> list[str]:
+        """The sizes that are not made yet, smallest first."""
+        ready = set(self.thumbnails.values_list("size", flat=True))
+        return [size for size in SIZES if size not in ready]
+
+    def show(self) -> None:
+        """To all who look at it, now: otherwise what a consumer sends waits for its end."""
+        self.group.send({"text": json.dumps(self.state())}, immediately=True)
+
+    def _seconds_to_wait(self) -> float:
+        """Not the time of the next try: the browser's clock may be another."""
+        if self.next_try is None:
+            return 0
+        return max(0, round((self.next_try - timezone.now()).total_seconds(), 1))
 
 
 class Thumbnail(models.Model):

@@ -1,26 +1,29 @@
-"""The pages of the thumbnailer: take a photograph, show it, hand out the thumbnails."""
+"""The pages of the thumbnailer: take a photograph, show it, try it again, hand out its sizes."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from channels_classic import Channel
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
-from thumbnailer.forms import CONTENT_TYPES, PhotoForm
+from thumbnailer import letters, owners, samples
+from thumbnailer.forms import CONTENT_TYPES, PhotoForm, SampleForm
 from thumbnailer.images import SIZES
 from thumbnailer.models import Photo, Thumbnail
 
 log = logging.getLogger(__name__)
 
-BUSY = "Too much is going on here right now. Please send the photograph again in a minute."
+BUSY = "Too much is going on here right now. Please try again in a minute."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -31,13 +34,20 @@ def upload(request: HttpRequest) -> HttpResponse:
     form = PhotoForm(request.POST, request.FILES)
     if not form.is_valid():
         return _form_page(request, form)
-    photo = _store(form.cleaned_data["photo"])
-    if photo.status == Photo.Status.FAILED:
-        form.add_error("photo", photo.error)
-        return _form_page(request, form, status=503)
-    return redirect(photo)
+    return _take(request, form, lambda: Photo.objects.create(original=form.cleaned_data["photo"]))
 
 
+@require_POST
+def sample(request: HttpRequest) -> HttpResponse:
+    """The same with a photograph of ours."""
+    chosen = SampleForm(request.POST)
+    if not chosen.is_valid():
+        return redirect("thumbnailer:upload")
+    kind = samples.Sample(chosen.cleaned_data["sample"])
+    return _take(request, PhotoForm(), lambda: samples.store(kind))
+
+
+@never_cache
 @require_GET
 def photo(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     """The page of one photograph: what is ready now; its socket brings the rest."""
@@ -45,9 +55,40 @@ def photo(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     state = found.state()
     ready = {thumbnail["size"]: thumbnail for thumbnail in state["thumbnails"]}
     slots = [{"size": size, "side": side, **ready.get(size, {})} for size, side in SIZES.items()]
-    return render(
-        request, "thumbnailer/photo.html", {"photo": found, "state": state, "slots": slots}
-    )
+    context = {
+        "photo": found,
+        "state": state,
+        "slots": slots,
+        "may_try_again": owners.may_try_again(request, found),
+    }
+    return render(request, "thumbnailer/photo.html", context)
+
+
+@never_cache
+@require_GET
+def letter(request: HttpRequest, photo_id: UUID) -> HttpResponse:
+    """Its dead letter as a piece of HTML, for who may try again; 204 while there is none.
+
+    The page asks for it: a message is buried when its consumer has ended, which is a moment after
+    the consumer has told the page.
+    """
+    found = _to_try_again(request, photo_id)
+    buried = letters.letter_of(found)
+    if buried is None:
+        return HttpResponse(status=204)
+    if not found.is_over:  # its workers died with it: no consumer was left to say so
+        found.end(Photo.Status.FAILED, "It has ended each worker that tried.")
+        found.show()
+    return render(request, "thumbnailer/letter.html", {"letter": buried})
+
+
+@require_POST
+def again(request: HttpRequest, photo_id: UUID) -> HttpResponse:
+    """Have it tried from the beginning, as if it had never failed."""
+    found = _to_try_again(request, photo_id)
+    if found.wait_again():
+        _or_fail(found, _run_again)
+    return redirect(found)
 
 
 @require_GET
@@ -64,22 +105,41 @@ def _form_page(request: HttpRequest, form: PhotoForm, *, status: int = 200) -> H
         "form": form,
         "content_types": ",".join(CONTENT_TYPES),
         "max_bytes": settings.THUMBNAILER_MAX_BYTES,
+        "samples": samples.Sample.choices,
+        "attempts": settings.THUMBNAILER_ATTEMPTS,
     }
     return render(request, "thumbnailer/upload.html", context, status=status)
 
 
-def _store(upload: UploadedFile) -> Photo:
-    """The stored photograph; the worker is told after the commit, so that it finds the row."""
+def _take(request: HttpRequest, form: PhotoForm, store: Callable[[], Photo]) -> HttpResponse:
+    """Store it; the worker is told after the commit, so that it finds the row."""
     with transaction.atomic():
-        photo = Photo.objects.create(original=upload)
-        transaction.on_commit(lambda: _tell_worker(photo))
-    return photo
+        photo = store()
+        owners.remember(request, photo)
+        transaction.on_commit(lambda: _or_fail(photo, letters.send))
+    if photo.status == Photo.Status.FAILED:
+        form.add_error(None, photo.error)
+        return _form_page(request, form, status=503)
+    return redirect(photo)
 
 
-def _tell_worker(photo: Photo) -> None:
-    """At once, not when this view's own consumer ends: here the user can still be told."""
+def _run_again(photo: Photo) -> None:
+    photo.show()  # before a worker has news of it
+    letters.run_again(photo)
+
+
+def _or_fail(photo: Photo, tell: Callable[[Photo], None]) -> None:
     try:
-        Channel("thumbnailer").send({"photo": str(photo.pk)}, immediately=True)
+        tell(photo)
     except (ChannelFull, LayerUnavailable) as error:
         log.warning("photo %s was not sent to a worker: %s", photo.pk, error)
-        photo.mark(Photo.Status.FAILED, BUSY)
+        photo.end(Photo.Status.FAILED, BUSY)
+        with suppress(LayerUnavailable):
+            photo.show()
+
+
+def _to_try_again(request: HttpRequest, photo_id: UUID) -> Photo:
+    found = get_object_or_404(Photo, pk=photo_id)
+    if not owners.may_try_again(request, found):
+        raise PermissionDenied("Only who has sent a photograph may have it tried again.")
+    return found

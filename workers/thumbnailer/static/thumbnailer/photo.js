@@ -1,17 +1,16 @@
 // The page of one photograph: its socket brings the whole state each time, so messages may come
-// late, twice or after a reconnect; what is on the page is never taken away again.
+// late, twice or after a reconnect; a thumbnail on the page is never taken away again.
 
 import { openSocket } from "../site/socket.js";
+import { showLetter } from "./letter.js";
 
 const PATIENCE = 8_000;
-const statusLine = document.getElementById("status");
-const problem = document.getElementById("problem");
-const gallery = document.getElementById("gallery");
-const slots = [...gallery.querySelectorAll(".slot")];
-const first = JSON.parse(document.getElementById("state").textContent);
-const ended = (state) => state.status === "ready" || state.status === "failed";
+const find = (id) => document.getElementById(id);
+const slots = [...document.querySelectorAll(".slot")];
+const first = JSON.parse(find("state").textContent);
 
 let patience;
+let countdown;
 let socket;
 
 function showThumbnail({ size, width, height, url }) {
@@ -28,44 +27,79 @@ function showThumbnail({ size, width, height, url }) {
   slot.querySelector(".measure").textContent = `${width} × ${height}`;
 }
 
-function showFailure(text) {
-  problem.textContent = text;
-  problem.hidden = false;
-  gallery.hidden = true;
-  statusLine.textContent = "";
+const countReady = () => slots.filter((slot) => slot.querySelector("img")).length;
+
+const words = {
+  waiting: () => "Waiting for a worker…",
+  working: ({ making }) =>
+    making
+      ? `Making the ${making} one: ${countReady()} of ${slots.length} are ready…`
+      : "A worker reads the file…",
+  paused: ({ attempt, attempts }) => `Attempt ${attempt} of ${attempts} went wrong.`,
+  ready: ({ attempt }) =>
+    "All three sizes are ready." + (attempt > 1 ? ` It took ${attempt} attempts.` : ""),
+  failed: ({ attempt }) => (attempt ? `Given up after attempt ${attempt}.` : "Given up."),
+  refused: () => "",
+};
+
+function showTries({ status, attempt, attempts }) {
+  find("attempt").textContent = `Attempt ${Math.max(1, attempt)} of ${attempts}`;
+  const gone = status === "paused" || status === "failed" ? attempt : attempt - 1;
+  const dots = Array.from({ length: attempts }, (_, index) => {
+    const dot = document.createElement("i");
+    if (index < gone) dot.className = "gone";
+    else if (index === attempt - 1) dot.className = "now";
+    return dot;
+  });
+  find("tries").replaceChildren(...dots);
 }
 
-function countReady() {
-  return slots.filter((slot) => slot.querySelector("img")).length;
+function countDown({ status, wait }) {
+  clearInterval(countdown);
+  const due = performance.now() + wait * 1000;
+  const tell = () => {
+    const seconds = Math.ceil((due - performance.now()) / 1000);
+    find("countdown").textContent = seconds > 0 ? `Next try in ${seconds} s` : "Next try now";
+  };
+  find("countdown").textContent = "";
+  if (status !== "paused") return;
+  tell();
+  countdown = setInterval(tell, 250);
 }
 
 function show(state) {
+  const { status, error, thumbnails, making } = state;
   clearTimeout(patience);
-  state.thumbnails.forEach(showThumbnail);
-  if (state.status === "failed") showFailure(state.error);
-  else if (countReady() === slots.length) statusLine.textContent = "All three sizes are ready.";
-  else if (countReady()) statusLine.textContent = `${countReady()} of ${slots.length} sizes are ready…`;
-  else if (state.status === "working") statusLine.textContent = "A worker has begun…";
-  else waitForWorker();
-  if (ended(state)) socket?.close();
+  thumbnails.forEach(showThumbnail);
+  for (const slot of slots) slot.classList.toggle("making", slot.dataset.size === making);
+  find("bar").value = countReady();
+  find("course").hidden = status === "ready" || status === "refused";
+  find("status").textContent = words[status](state);
+  find("problem").textContent = error;
+  find("problem").hidden = !error;
+  find("gallery").hidden = Boolean(error) && !thumbnails.length;
+  showTries(state);
+  countDown(state);
+  showLetter(status === "failed");
+  if (status === "waiting" || status === "working") beginToDoubt(status);
+  if (status === "ready") socket?.close();
 }
 
-function waitForWorker() {
-  statusLine.textContent = "Waiting for a worker…";
+function beginToDoubt(status) {
   patience = setTimeout(() => {
-    statusLine.textContent = "Still waiting for a worker. Is one running?";
+    if (status === "waiting") find("status").textContent += " Is one running?";
+    else showLetter(true); // did it end its worker?
   }, PATIENCE);
 }
 
 function showConnection(name) {
-  if (name === "lost") {
-    clearTimeout(patience);
-    statusLine.textContent = "Connection lost. Trying again…";
-  }
+  if (name !== "lost") return;
+  clearTimeout(patience);
+  find("status").textContent = "Connection lost. Trying again…";
 }
 
-if (!ended(first)) {
-  show(first);
+show(first);
+if (first.status !== "ready") {
   socket = openSocket(location.pathname, {
     onState: showConnection,
     onText: (text) => show(JSON.parse(text)),
