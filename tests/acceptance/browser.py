@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
@@ -18,6 +18,8 @@ from tests.acceptance.processes import Process, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"
+COMMANDS = Path(sys.executable).parent
+MANAGE = [sys.executable, str(ROOT / "workers" / "manage.py")]
 DESKTOP = (1280, 900)
 PHONE = (390, 844)
 # What Chromium is started with
@@ -43,7 +45,7 @@ class Site(NamedTuple):
 class Page:
     """A browser on one site, in the words of the person who uses it."""
 
-    def __init__(self, driver: webdriver.Chrome, site: Site) -> None:
+    def __init__(self, driver: webdriver.Chrome, site: Site | SplitSite) -> None:
         self.driver = driver
         self.site = site
 
@@ -118,18 +120,64 @@ def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
 def example_site(folder: Path) -> Iterator[Site]:
     """The example site by ``runserver`` on the memory layer, with a database in ``folder``."""
     env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": "", "DEBUG": "1"}
-    manage = [sys.executable, str(ROOT / "workers" / "manage.py")]
-    with Process([*manage, "migrate"], log=folder / "migrate.log", env=env) as migration:
+    with Process([*MANAGE, "migrate"], log=folder / "migrate.log", env=env) as migration:
         assert migration.wait(60) == 0, migration.report()
     port = free_port()
-    command = [*manage, "runserver", "--noreload", f"127.0.0.1:{port}"]
+    command = [*MANAGE, "runserver", "--noreload", f"127.0.0.1:{port}"]
     with Process(command, log=folder / "runserver.log", env=env) as server:
         server.wait_for_port(port, 30)
         yield Site(f"http://127.0.0.1:{port}", server)
 
 
+class SplitSite:
+    """The example site in processes of their own: a server and any number of workers on Redis."""
+
+    def __init__(self, folder: Path, redis_url: str, **env: str) -> None:
+        self.folder = folder
+        self.env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": redis_url, "DEBUG": "1", **env}
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = ["server", "project.asgi:channel_layer", "--port", str(self.port)]
+        self.server = self._process("server", [str(COMMANDS / "channels-classic"), *command])
+        self.workers: list[Process] = []
+
+    def start(self) -> Self:
+        """The database and the server; workers come by ``add_worker``."""
+        with self._process("migrate", [*MANAGE, "migrate"]) as migration:
+            assert migration.wait(60) == 0, migration.report()
+        self.server.start().wait_for_port(self.port)
+        return self
+
+    def add_worker(self, *options: str) -> Process:
+        """One more worker, which takes messages already."""
+        number = len(self.workers)
+        worker = self._process(f"worker-{number}", [*MANAGE, "runworker", *options])
+        self.workers.append(worker.start())
+        worker.wait_for_line("Channels: ")
+        return worker
+
+    def stop(self) -> None:
+        """End what still runs: the server first, so that its last messages are still dealt with."""
+        for process in [self.server, *self.workers]:
+            process.stop()
+
+    def _process(self, name: str, command: list[str]) -> Process:
+        log = self.folder / f"{name}.log"
+        return Process(command, log=log, env=self.env, cwd=ROOT / "workers")
+
+
 @contextlib.contextmanager
-def clean_page(driver: webdriver.Chrome, site: Site) -> Iterator[Page]:
+def split_site(folder: Path, redis_url: str, **env: str) -> Iterator[SplitSite]:
+    """The example site with its processes apart; they are gone in the end."""
+    site = SplitSite(folder, redis_url, **env)
+    try:
+        yield site.start()
+    finally:
+        site.stop()
+
+
+@contextlib.contextmanager
+def clean_page(driver: webdriver.Chrome, site: Site | SplitSite) -> Iterator[Page]:
     """A page of ordinary width, whose console must be without errors in the end, as the log of
     the server must be."""
     page = Page(driver, site)
