@@ -107,5 +107,6 @@ def _next_steps(project: str, folder: Path) -> str:
     lines = "\n".join(f"  {command}" for command in commands)
     return (
         f"Made {project}. Next:\n\n{lines}\n\n"
-        "and open http://127.0.0.1:8000/. README.md says how to test it, and how to go live."
+        "and open http://127.0.0.1:8000/. With Redis installed, channels-classic up runs it as in\n"
+        "production: a server and workers in processes of their own. README.md says more."
     )

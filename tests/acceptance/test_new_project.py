@@ -127,6 +127,17 @@ def test_it_runs_in_one_process(project: Project, driver: webdriver.Chrome) -> N
     driver.save_screenshot(str(ARTEFACTS / "new-project.png"))
 
 
+def test_it_comes_up_by_one_command(project: Project) -> None:
+    command = COMMANDS / "channels-classic"
+    try:
+        up = project.start(command, "up", "--port", str(project.port))
+        assert up.wait(120) == 0, up.report()
+        project.check()
+    finally:
+        down = project.start(command, "down")
+        assert down.wait(120) == 0, down.report()
+
+
 def test_it_runs_in_several_processes(project: Project, own_redis: RedisServer) -> None:
     own_redis.start()
     env = {"REDIS_URL": own_redis.url}
