@@ -9,13 +9,14 @@ BENCH := .venv-bench
 AUTOBAHN := .venv-autobahn
 PORT ?= 8000
 ARGS ?=
+ASSETS := workers/static/vendor/.stamp
 BIN := $(abspath $(VENV))/bin
 PIP := -m pip --disable-pip-version-check --quiet
 # The Pythons that pyenv has, where there is one, for tox to find.
 PYENV := $(shell command -v pyenv >/dev/null && echo $$(pyenv root)/versions/*/bin)
 space := $(subst ,, )
 
-.PHONY: help setup demo test acceptance soak soak-hour autobahn check lint types floors matrix bench docs clean tests-need
+.PHONY: help setup assets demo test acceptance soak soak-hour autobahn check lint types floors matrix bench docs clean tests-need
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,12 @@ $(AUTOBAHN)/.installed: tests/autobahn/requirements.txt | $(BIN)/python
 	@$(AUTOBAHN)/python2/bin/python $(PIP) --no-python-version-warning install --requirement $<
 	@touch $@
 
+$(ASSETS): workers/package.json tools/assets.py | $(BIN)/python
+	@$(BIN)/python tools/assets.py
+	@touch $@
+
+assets: $(ASSETS)  ## scripts of others that pages of the example site load, from npm's registry
+
 tests-need:
 	@bash tools/debian redis-server:redis-server nginx:nginx curl:curl chromium:chromium \
 		chromedriver:chromium-driver h2load:nghttp2-client ip:iproute2
@@ -65,7 +72,7 @@ tests-need:
 # See it -----------------------------------------------------------------------------------
 
 demo: export REDIS_URL =
-demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in one process
+demo: $(VENV)/.runtime $(ASSETS)  ## the example site at http://127.0.0.1:8000/, all in one process
 	@$(BIN)/python workers/manage.py migrate --verbosity 0
 	@echo 'The example site, with the in-memory channel layer: http://127.0.0.1:$(PORT)/'
 	@echo '  /echo/        type a text: a WebSocket carries it to a consumer and back'
@@ -80,10 +87,10 @@ demo: $(VENV)/.runtime  ## the example site at http://127.0.0.1:8000/, all in on
 # The tests start hundreds of processes: bytecode is kept, whatever the environment says. Many of
 # them wait for others most of the time: so there are more processes than cores.
 test: export PYTHONDONTWRITEBYTECODE =
-test: $(VENV)/.dev tests-need  ## all tests; installs what they need
+test: $(VENV)/.dev $(ASSETS) tests-need  ## all tests; installs what they need
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-acceptance: $(VENV)/.dev tests-need  ## only the tests that start real processes and a browser
+acceptance: $(VENV)/.dev $(ASSETS) tests-need  ## only the tests that start real processes and a browser
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 soak: $(VENV)/.dev tests-need  ## what is promised, at its full size: long; prints figures
@@ -110,7 +117,7 @@ types: $(VENV)/.dev  ## mypy, strict
 floors: $(VENV)/.dev  ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
-matrix: $(VENV)/.dev tests-need  ## the tests on each Python and Django that is supported
+matrix: $(VENV)/.dev $(ASSETS) tests-need  ## the tests on each Python and Django that is supported
 	@PATH="$$PATH:$(subst $(space),:,$(PYENV))" $(BIN)/python -m tox run $(ARGS)
 
 bench: $(BENCH)/.installed  ## side by side with the alternatives: a table of medians and ratios
@@ -123,6 +130,7 @@ docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; a warning is an e
 
 clean:  ## remove what make has made: environment, caches, the demo's data
 	@rm -rf $(VENV) $(BENCH) $(AUTOBAHN) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache .hypothesis tests/artefacts workers/var docs/_build
+		.import_linter_cache .hypothesis tests/artefacts workers/static/vendor workers/var \
+		docs/_build
 	@find deploy/supervisor/var -mindepth 1 -not -name .gitignore -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -61,9 +61,12 @@ def test_the_sdist_holds_what_a_developer_needs_too(built: Path) -> None:
         "Makefile",
         "deploy/supervisor/supervisord.conf",
         "tests/test_distribution.py",
+        "tools/assets.py",
         "tools/find-python",
         "workers/manage.py",
+        "workers/package.json",
     } <= names
+    assert not [name for name in names if name.startswith("workers/static/vendor/")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

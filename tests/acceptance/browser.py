@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,7 @@ def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
 @contextlib.contextmanager
 def example_site(folder: Path) -> Iterator[Site]:
     """The example site by ``runserver`` on the memory layer, with a database in ``folder``."""
+    subprocess.run([sys.executable, ROOT / "tools" / "assets.py"], check=True, timeout=110)
     env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": "", "DEBUG": "1"}
     with Process([*MANAGE, "migrate"], log=folder / "migrate.log", env=env) as migration:
         assert migration.wait(60) == 0, migration.report()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from io import BytesIO
 from types import ModuleType
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from PIL import Image
@@ -86,6 +88,12 @@ def test_pages_have_no_script_or_style_inside_and_load_nothing_from_elsewhere(si
         assert "onclick=" not in html
         assert 'src="http' not in html
         assert 'href="http' not in html
+
+
+def test_every_file_that_a_page_names_is_there(site, client, photo):
+    for path in [*PAGES, photo.get_absolute_url()]:
+        for name in re.findall(r'"/static/([^"]+)"', client.get(path).content.decode()):
+            assert finders.find(name), f"{path} needs {name}: make assets brings those of others"
 
 
 # Uploading ----------------------------------------------------------------------------------
