@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,120 +16,54 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from tests.acceptance.conftest import SITE, Site
+from tests.acceptance.nginx import HOST, Nginx
 from tests.acceptance.processes import Process, free_port, wait_until
-from tests.certificates import make_certificate
+from tests.acceptance.visitor import Visitor
 from tests.conftest import RedisServer
 
-CONFIGS = Path(__file__).parents[2] / "deploy" / "nginx"
-#: What a browser on this machine says of itself.
-HOST = "localhost"
 
-
-class Proxied:
+class Proxied(Nginx):
     """The acceptance site behind nginx, with one of the site files."""
 
     def __init__(self, folder: Path, config: str) -> None:
-        self.folder = folder
-        self.config = config
         self.redis = RedisServer(folder)
         self.redis.start()
         self.site = Site(folder, self.redis.url)
         self.log = folder / "access.log"
-        self.port, self.plain_port, self.pages_port = free_port(), free_port(), free_port()
-        self.processes: list[Process] = []
+        self.pages_port = free_port()
+        super().__init__(folder, config, server_port=self.site.port, pages_port=self.pages_port)
 
     def start(self) -> None:
-        """Start all of it, and wait until it answers."""
+        """Start all of it, and wait until it answers; ada may log in."""
+        self.site.manage("migrate", "--verbosity", "0")
+        self.site.env["DJANGO_SUPERUSER_PASSWORD"] = "secret"
+        self.site.manage("createsuperuser", "--no-input", "--username=ada", "--email=a@example.org")
         options = ["--proxy-headers", "127.0.0.1", "--access-log", str(self.log)]
         self.site.server(*options).wait_for_port(self.site.port)
         if self.config == "everything":
             self.site.worker()
         else:
             self.site.worker("--exclude-channels", "http.*")
-            self._run(
-                "gunicorn",
-                [
-                    sys.executable,
-                    "-m",
-                    "gunicorn",
-                    "pages.wsgi",
-                    "--bind",
-                    f"127.0.0.1:{self.pages_port}",
-                ],
-                self.pages_port,
-            )
-        self._run("nginx", ["nginx", "-c", str(self._nginx_conf())], self.port)
+            self._gunicorn().wait_for_port(self.pages_port)
+        super().start()
 
-    def _run(self, name: str, command: list[str], port: int) -> None:
-        process = Process(command, log=self.folder / f"{name}.log", env=self.site.env, cwd=SITE)
-        self.processes.append(process.start())
-        process.wait_for_port(port)
-
-    def _nginx_conf(self) -> Path:
-        """A main file around the site file, as Debian's is around those of sites-enabled."""
-        own = self.folder / "channels"
-        shutil.copytree(CONFIGS, own)
-        certificate, key = make_certificate(self.folder)
-        static = self.folder / "static"
-        static.mkdir()
-        (static / "site.css").write_text("body { color: black }")
-        text = (own / f"{self.config}.conf").read_text()
-        for old, new in {
-            "/etc/nginx/channels/": f"{own}/",
-            "127.0.0.1:8000;": f"127.0.0.1:{self.site.port};",
-            "127.0.0.1:8001;": f"127.0.0.1:{self.pages_port};",
-            "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
-            "listen 443 ssl http2;": f"listen 127.0.0.1:{self.port} ssl http2;",
-            "www.example.com;": f"{HOST};",
-            "/etc/ssl/certs/www.example.com.pem": str(certificate),
-            "/etc/ssl/private/www.example.com.key": str(key),
-            "/srv/site/static/": f"{static}/",
-        }.items():
-            assert old in text or "8001" in old, f"{self.config}.conf has no {old}"
-            text = text.replace(old, new)
-        (own / f"{self.config}.conf").write_text(text)
-        places = "".join(
-            f"{kind}_temp_path {self.folder}/{kind};\n"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        main = self.folder / "nginx.conf"
-        user = "user root;" if os.geteuid() == 0 else ""
-        main.write_text(
-            f"daemon off; pid {self.folder}/nginx.pid; error_log stderr; {user}\n"
-            "events { worker_connections 512; }\n"
-            "http { include /etc/nginx/mime.types; access_log off;\n"
-            f"{places} include {own}/{self.config}.conf; }}\n"
-        )
-        return main
-
-    def curl(self, path: str, *options: str) -> tuple[dict[str, str], bytes]:
-        """What curl gets by TLS: what it says of the answer, and the body."""
-        said = "%{http_version} %{http_code} %{content_type}"
-        command = ["curl", "--silent", "--show-error", "--cacert", str(self.folder / "cert.pem")]
-        command += ["--max-time", "60", "--write-out", f"\n{said}", *options]
-        command += [f"https://{HOST}:{self.port}{path}"]
-        done = subprocess.run(command, capture_output=True, timeout=90, check=True)
-        body, _, last = done.stdout.rpartition(b"\n")
-        version, status, kind = last.decode().split(" ", 2)
-        return {"version": version, "status": status, "type": kind}, body
+    def _gunicorn(self) -> Process:
+        command = [sys.executable, "-m", "gunicorn", "pages.wsgi"]
+        command += ["--bind", f"127.0.0.1:{self.pages_port}"]
+        log = self.folder / "gunicorn.log"
+        self.site.processes.append(Process(command, log=log, env=self.site.env, cwd=SITE))
+        return self.site.processes[-1].start()
 
     def seen(self, *options: str) -> dict[str, Any]:
         """How a view sees a request."""
         found: dict[str, Any] = json.loads(self.curl("/seen/", *options)[1])
         return found
 
-    def socket(self, path: str = "/echo/", **options: Any) -> ClientConnection:
-        """A WebSocket by TLS."""
-        context = ssl.create_default_context(cafile=str(self.folder / "cert.pem"))
-        return connect(f"wss://{HOST}:{self.port}{path}", ssl=context, open_timeout=30, **options)
-
     def stop(self) -> None:
         """End all."""
-        for process in self.processes:
-            process.stop()
+        super().stop()
         self.site.stop()
         self.redis.stop()
 
@@ -225,6 +157,16 @@ def test_a_socket_echoes_and_its_address_is_the_clients(site: Proxied) -> None:
     wait_until(lambda: line.search(site.log.read_text()), 30, "the line of the access log")
 
 
+def test_a_socket_knows_who_has_logged_in_on_a_page(site: Proxied) -> None:
+    """Also when the page was a WSGI server's: the cookie and the database are the same."""
+    visitor = Visitor(site.url, site.context)
+    with visitor.socket("/who/") as before:
+        assert before.recv(timeout=30) == "nobody"
+    visitor.log_in("ada", "secret")
+    with visitor.socket("/who/") as after:
+        assert after.recv(timeout=30) == "ada"
+
+
 def test_a_page_of_another_site_gets_no_socket(site: Proxied) -> None:
     with pytest.raises(InvalidStatus) as caught, site.socket(origin="https://evil.example"):
         pass
@@ -233,7 +175,7 @@ def test_a_page_of_another_site_gets_no_socket(site: Proxied) -> None:
 
 def test_what_is_no_websocket_is_not_upgraded(site: Proxied) -> None:
     """Such as HTTP/2 by that way, whose requests nginx would not see."""
-    context = ssl.create_default_context(cafile=str(site.folder / "cert.pem"))
+    context = site.context
     with (
         socket.create_connection(("127.0.0.1", site.port), 30) as plain,
         context.wrap_socket(plain, server_hostname=HOST) as client,
