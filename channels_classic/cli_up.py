@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from channels_classic.up.prepare import check, check_place, prepare, warnings
 from channels_classic.up.probe import Probe
 from channels_classic.up.project import find_manage, find_project, own_command, state_of
 from channels_classic.up.ready import why_not_ready
-from channels_classic.up.site import Site, stop
+from channels_classic.up.site import Site, hold, stop
 from channels_classic.up.state import State
 
 _WIDE = {"show_default": True, "max_content_width": 100}
@@ -72,12 +74,16 @@ def _at(manage: str | None, state: str | None) -> State:
     metavar="private|URL",
     help="The Redis to use.  [default: that of REDIS_URL or of the settings, else a private one]",
 )
+@click.option(
+    "--foreground", is_flag=True, help="Stay, and stop all on SIGTERM: for systemd and containers."
+)
 @_manage
 @_state
 @_timeout
 def up(
     target: str | None,
     redis: str | None,
+    foreground: bool,
     manage: str | None,
     state: str | None,
     timeout: float,
@@ -99,7 +105,10 @@ def up(
     with _told():
         where = find_manage(manage)
         plan = _plan(where, target, state, options)
-        _up(plan, State(plan.state), redis, timeout)
+        at = State(plan.state)
+        popen = _up(plan, at, redis, timeout=timeout, foreground=foreground)
+        if popen is not None:
+            hold(popen, at, click.echo)
 
 
 def _plan(manage: Path, target: str | None, state: str | None, options: dict[str, Any]) -> Plan:
@@ -118,10 +127,15 @@ def _plan(manage: Path, target: str | None, state: str | None, options: dict[str
     )
 
 
-def _up(plan: Plan, state: State, redis: str | None, timeout: float) -> None:
+def _up(
+    plan: Plan, state: State, redis: str | None, *, timeout: float, foreground: bool
+) -> subprocess.Popen[str] | None:
+    """supervisord's process, when it is to stay in the foreground."""
     state.make()
-    with state.alone():
+    with state.alone(), _ended_by_sigterm():
         is_up = Supervisor(state).answers
+        if is_up and foreground:
+            raise UpError("The site is up already, in the background: channels-classic down first")
         if not is_up:
             _clean_up(state)
             check_place(plan)
@@ -132,12 +146,28 @@ def _up(plan: Plan, state: State, redis: str | None, timeout: float) -> None:
                 click.echo(f"Warning: {warning}", err=True)
             site = Site(plan, state, probe, say=click.echo, timeout=timeout)
             if is_up and not site.must_start_anew():
-                has_changed = site.change()
+                what = "The site is up" if site.change() else "The site was up already"
+                popen = None
             else:
                 stop(state, click.echo)
-                has_changed = True
-                site.start()
-    _say_where(plan, "The site is up" if has_changed else "The site was up already")
+                popen = site.start(foreground=foreground)
+                what = "The site is up"
+    _say_where(plan, what, "Ctrl-C" if foreground else "channels-classic down")
+    return popen if foreground else None
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM is an exception within the block, so that what has been started is ended."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _clean_up(state: State) -> None:
@@ -149,10 +179,10 @@ def _clean_up(state: State) -> None:
         stop(state, click.echo)
 
 
-def _say_where(plan: Plan, what: str) -> None:
+def _say_where(plan: Plan, what: str, ends: str) -> None:
     click.echo(f"\n{what}: {plan.address}")
     click.echo(f"Logs: {plan.state}")
-    click.echo("channels-classic status shows how it is, channels-classic down stops it.")
+    click.echo(f"channels-classic status shows how it is, {ends} stops it.")
 
 
 # The other commands ---------------------------------------------------------------------------

@@ -87,18 +87,20 @@ class Supervisor:
         self._state.socket.unlink(missing_ok=True)
         popen = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._state.config)]
-            + (["--nodaemon"] if foreground else []),
+            + (["--nodaemon", "--silent"] if foreground else []),
             env={k: v for k, v in os.environ.items() if not k.startswith("SUPERVISOR_")},
             stdin=subprocess.DEVNULL,
-            stdout=None if foreground else subprocess.PIPE,
-            stderr=None if foreground else subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the one who has started it
         )
         end = time.monotonic() + _BEGINNING
         while not self.answers:
             if popen.poll() or time.monotonic() > end:
-                said = popen.stdout.read().strip() if popen.stdout and popen.poll() else ""
-                raise UpError(f"supervisord does not start: {said or 'it says nothing'}")
+                popen.kill()
+                said = popen.communicate()[0].strip() or "it says nothing"
+                raise UpError(f"supervisord does not start: {said}")
             time.sleep(_POLL)
         return popen
 
@@ -133,7 +135,6 @@ class Supervisor:
         try:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, ProtocolError, http.client.HTTPException) as error:
-            self._transport.close()
             raise UpError(
                 f"supervisord does not answer at {self._state.socket}: {error}"
             ) from error
@@ -141,6 +142,8 @@ class Supervisor:
             if error.faultCode in but:
                 return None
             raise UpError(f"supervisord says to {method}: {error.faultString}") from error
+        finally:
+            self._transport.close()
 
 
 def _process(info: dict[str, Any]) -> Process:

@@ -174,6 +174,7 @@ class Plan:
         options = ["--port", "0", "--unixsocket", str(self.redis_socket)]
         options += ["--unixsocketperm", "700", "--dir", str(self.state)]
         options += ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
+        options += ["--set-proc-title", "no"]  # the title would take the place of its environment
         return Program(
             name="redis",
             text="Messages are worth seconds, so nothing is written to disk.",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from channels_classic.exceptions import UpError
+from channels_classic.stopping import on_stop
 from channels_classic.up import supervisor as configuration
 from channels_classic.up.control import Supervisor
 from channels_classic.up.plan import SERVER_ENDS, Plan, Program
@@ -16,7 +19,8 @@ from channels_classic.up.state import Relative, State
 
 #: Prints a line; with ``nl=False`` the next one goes on behind it.
 Say = Callable[..., None]
-_POLL = 0.05
+#: Seconds between two looks whether something has ended, and whether supervisord has.
+_POLL, _LOOK = 0.05, 0.5
 
 
 class Site:
@@ -45,14 +49,18 @@ class Site:
 
     # Up -----------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start all of it, and wait until it is ready; nothing is left when that fails."""
+    def start(self, *, foreground: bool = False) -> subprocess.Popen[str]:
+        """Start all of it, and wait until it is ready; nothing is left when that fails.
+
+        What comes back is supervisord's process, in the ``foreground``, or what has started it.
+        """
         programs = self.plan.programs()
         self._write()
         self._logs.mark([name for each in programs for name in each.processes])
         try:
-            self.supervisor.launch()
+            popen = self.supervisor.launch(foreground=foreground)
             self._await(programs)
+            return popen
         except BaseException:
             self._say("Stopping what has been started.")
             stop(self.state, self._say)
@@ -124,6 +132,18 @@ class Site:
             self._say("failed")
             raise
         self._say(f"ready ({took:.1f} s)")
+
+
+def hold(popen: subprocess.Popen[str], state: State, say: Say) -> None:
+    """Until SIGTERM or Ctrl-C, then end all; ``UpError`` when supervisord ends by itself."""
+    asked = threading.Event()
+    with on_stop(asked.set):
+        while not asked.wait(_LOOK):
+            if popen.poll() is not None:
+                stop(state, say)
+                raise UpError(f"supervisord has ended: see {state.supervisord_log}")
+        stop(state, say)
+    popen.wait()
 
 
 # Down ---------------------------------------------------------------------------------------

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import urllib.request
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
+from channels_classic.up.control import Supervisor
 from channels_classic.up.state import Relative, State
-from tests.acceptance.processes import free_port
+from tests.acceptance.processes import Process, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("channels-classic")
@@ -74,6 +84,19 @@ class UpSite:
         with urllib.request.urlopen(address, timeout=30) as answer:
             return str(answer.read().decode())
 
+    @property
+    def socket(self) -> str:
+        """Where the echo is."""
+        return f"ws://127.0.0.1:{self.port}/echo/"
+
+    def visit_until(self, is_over: threading.Event) -> list[int]:
+        """The status of each visit to the start page."""
+        found = []
+        while not is_over.is_set():
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=30) as answer:
+                found.append(answer.status)
+        return found
+
     def close(self) -> None:
         """End all of it, whatever the test has left."""
         if pid := self.state.supervisord():
@@ -82,9 +105,9 @@ class UpSite:
             os.kill(each.pid, signal.SIGKILL)
 
 
-@pytest.fixture
-def site() -> Iterator[UpSite]:
-    """The site, down, with its database migrated."""
+@contextmanager
+def copied_site() -> Iterator[UpSite]:
+    """The site, down, with its database migrated; nothing is left of it."""
     with tempfile.TemporaryDirectory(prefix="up-") as name:  # socket paths must be short
         site = UpSite(Path(name))
         try:
@@ -97,8 +120,31 @@ def site() -> Iterator[UpSite]:
             site.close()
 
 
+@pytest.fixture
+def site() -> Iterator[UpSite]:
+    """The site for one test, down."""
+    with copied_site() as site:
+        yield site
+
+
+def said(socket: ClientConnection, text: str) -> str | bytes:
+    """What comes back for ``text``."""
+    socket.send(text)
+    return socket.recv(timeout=30)
+
+
+def echoes(socket: ClientConnection) -> bool:
+    """Whether what is said comes back; what was lost in an outage is said again."""
+    text = str(uuid.uuid4())
+    socket.send(text)
+    with contextlib.suppress(TimeoutError):
+        while socket.recv(timeout=0.5) != f"You said: {text}":
+            pass
+        return True
+    return False
+
+
 def test_one_command_brings_the_site_up_and_one_takes_it_down(site: UpSite) -> None:
-    site.manage("migrate", "--verbosity", "0")
     said = site.up()
     for name in ("redis", "worker ×2", "server"):
         assert f"{name}: starting… ready (" in said
@@ -106,7 +152,142 @@ def test_one_command_brings_the_site_up_and_one_takes_it_down(site: UpSite) -> N
     assert "<h1" in site.page()
     assert set(site.processes()) == {"redis", "worker-0", "worker-1", "server"}
     assert "was up already" in site.up()
+    see_supervisord_die_and_come_back(site)
     assert "worker-1: stopped" in site.run("down")
     assert site.left() == []
     assert "is not up" in site.run("status", status=1)
     assert "was not up" in site.run("down")
+
+
+def see_supervisord_die_and_come_back(site: UpSite) -> None:
+    """The others go on without it; the next ``up`` ends them, and starts all anew."""
+    before = {each["pid"] for each in site.processes().values()}
+    os.kill(site.state.supervisord() or 0, signal.SIGKILL)
+    wait_until(lambda: site.state.supervisord() is None)
+    assert "supervisord was killed" in site.run("status", status=1)
+    assert "<h1" in site.page()
+    assert "ending what it has left: redis (" in site.up()
+    assert len({each["pid"] for each in site.processes().values()} - before) == len(before)
+    assert not before & {each.pid for each in site.left()}
+
+
+# Death ------------------------------------------------------------------------------------
+
+#: Seconds within which all is to be well again on a machine that has nothing else to do, and here.
+PROMISED, ALLOWED = 5, 30
+
+
+def children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def test_each_process_that_is_killed_is_back_within_seconds_and_sockets_stay(site: UpSite) -> None:
+    settings = site.folder / "project" / "settings.py"
+    settings.write_text(settings.read_text() + 'INSTALLED_APPS += ["channels_classic.delay"]\n')
+    site.manage("migrate", "--verbosity", "0")
+    site.up("--delay", "--group", "tasks=thumbnailer:1")
+    pids = {name: each["pid"] for name, each in site.processes().items()}
+    with connect(site.socket) as socket:
+        assert said(socket, "hello") == "You said: hello"
+        for name in ("worker-0", "worker-1", "tasks-0", "delay", "redis"):
+            kill_and_wait(site, name, pids[name], lambda: echoes(socket))
+        one, other = children(pids["server"])
+        os.kill(one, signal.SIGKILL)
+        wait_until(lambda: other not in (now := children(pids["server"])) or len(now) == 2)
+    with connect(site.socket) as socket:  # of either process of the server
+        assert echoes(socket)
+    kill_and_wait(site, "server", pids["server"], lambda: "<h1" in site.page())
+
+
+def kill_and_wait(site: UpSite, name: str, pid: int, works: Callable[[], bool]) -> None:
+    """Kill a process, and print how long it took until another runs and all works."""
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+
+    def is_healed() -> bool:
+        with contextlib.suppress(OSError):
+            found = {each.name: each for each in Supervisor(site.state).processes()}
+            return found[name].pid not in (0, pid) and found[name].runs and works()
+        return False
+
+    wait_until(is_healed, ALLOWED, f"{name} to run again")
+    print(f"{name}: {time.monotonic() - killed:.1f} s of {PROMISED}")
+
+
+# New code ---------------------------------------------------------------------------------
+
+
+def test_new_code_answers_on_the_same_open_socket_and_no_request_fails(site: UpSite) -> None:
+    site.up()
+    consumers = site.folder / "echo" / "consumers.py"
+    with connect(site.socket) as socket, ThreadPoolExecutor(1) as visitor:
+        assert said(socket, "hello") == "You said: hello"
+        consumers.write_text(consumers.read_text().replace("You said", "I heard"))
+        is_over = threading.Event()
+        visits = visitor.submit(site.visit_until, is_over)
+        try:
+            told = site.run("restart", "workers")
+        finally:
+            is_over.set()
+        assert said(socket, "hello") == "I heard: hello"
+    assert re.findall(r"^(\S+): finishing… starting… ready", told, re.MULTILINE) == [
+        "worker-0",
+        "worker-1",
+    ]
+    assert set(visits.result(60)) == {200}
+    consumers.write_text("this is no Python")
+    assert "SyntaxError" in site.run("restart", "workers", status=1)
+    with connect(site.socket) as socket:
+        assert said(socket, "hello") == "I heard: hello"
+
+
+# What goes wrong --------------------------------------------------------------------------
+
+
+def test_what_keeps_a_site_from_starting_is_said_before_anything_starts(site: UpSite) -> None:
+    with socket.create_server(("127.0.0.1", site.port)):
+        assert f"Port {site.port} of 127.0.0.1 is taken" in site.up(status=1)
+    path = site.env["PATH"]
+    site.env["PATH"] = str(site.folder)
+    assert "apt-get install redis-server" in site.up(status=1)
+    site.env["PATH"] = path
+    settings = site.folder / "project" / "settings.py"
+    settings.write_text(settings.read_text() + "DEBUG = missing\n")
+    told = site.up(status=1)
+    assert "NameError: name 'missing' is not defined" in told
+    assert not site.state.config.exists()
+    assert site.left() == []
+
+
+def test_a_worker_that_ends_at_its_start_is_shown_with_its_log(site: UpSite) -> None:
+    (site.folder / "echo" / "apps.py").write_text(BROKEN)
+    told = site.up(status=1)
+    assert re.search(r"worker-\d ends as soon as it starts", told)
+    assert f"The end of {site.state.path}/worker-" in told
+    assert "RuntimeError: no workers today" in told
+    assert site.left() == []
+    assert "is not up" in site.run("status", status=1)
+
+
+BROKEN = """
+import sys
+from django.apps import AppConfig
+
+class EchoConfig(AppConfig):
+    name = "echo"
+
+    def ready(self):
+        if "runworker" in sys.argv:
+            raise RuntimeError("no workers today")
+"""
+
+
+def test_in_the_foreground_it_stays_until_it_is_asked_to_stop(site: UpSite) -> None:
+    command = [str(COMMAND), "up", "--foreground", "--port", str(site.port), "--workers", "1"]
+    log = site.folder / "out.log"
+    with Process(command, log=log, env=site.env, cwd=site.folder) as up:
+        up.wait_for_line("The site is up: ", 90)
+        assert "<h1" in site.page()
+        assert up.terminate(90) == 0
+        assert "redis: stopped" in up.output()
+    assert site.left() == []
