@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import socket
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.urls import include, path
+
+from channels_classic import channel_layers
+from channels_classic.exceptions import ChannelFull, LayerUnavailable
+from channels_classic.handler import AsgiRequest
+from channels_classic.message import Message
+from channels_classic.signals import worker_beat
+
+ME = "test.reply.server!me"
 
 
 def links(html: str) -> list[str]:
@@ -71,3 +82,96 @@ def test_log_in_and_out_are_offered_where_the_site_has_them(site, client, settin
     html = get(client, "/echo/")
     assert 'method="post" action="/accounts/logout/"' in html
     assert "<span>admin</span>" in html
+
+
+# Who served what ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def look(site) -> Any:
+    return import_module("home.look")
+
+
+def worker_report(**facts: Any) -> dict[str, Any]:
+    return {"kind": "worker", "host": "one", "pid": 7, "uptime": 1.5, "threads": 2, **facts}
+
+
+def test_the_page_names_the_worker_and_the_server_process_that_it_came_by(site):
+    request = AsgiRequest(
+        Message(
+            {"reply_channel": "server.reply.abc!def", "path": "/", "method": "GET"},
+            "http.request",
+            channel_layers["default"],
+        )
+    )
+    html = import_module("home.views").home(request).content.decode()
+    assert f'data-pid="{os.getpid()}"' in html
+    assert f"worker process <b>{os.getpid()}</b> on <b>{socket.gethostname()}</b>" in html
+    assert 'data-server="server.reply.abc!"' in html
+    assert 'server process <b id="server">abc</b>' in html
+
+
+def test_a_page_that_came_by_wsgi_names_no_server_process(site, client):
+    html = get(client, "/")
+    assert 'data-server=""' in html
+    assert "server process" not in html
+
+
+def test_a_look_tells_of_each_process_what_it_has_done_and_does(site, look):
+    running = [{"channel": "thumbnailer"}, {"channel": look.CHANNEL}]
+    report = worker_report(completed={"http.request": 3}, running=running)
+    site.ledger.report("worker-a", report, ttl=60)
+    site.ledger.report("server.reply.abc!", {"kind": "server", "sockets": 2}, ttl=60)
+    found = look.look(site)
+    [worker] = found["workers"]
+    assert (worker["pid"], worker["host"]) == (7, "one")
+    assert worker["completed"] == {"http.request": 3}
+    assert worker["running"] == ["thumbnailer"]
+    assert [(s["name"], s["sockets"]) for s in found["servers"]] == [("server.reply.abc!", 2)]
+    assert found["others"] == 0
+
+
+def test_a_look_shows_so_many_processes_and_counts_the_others(site, look):
+    for number in range(look.MOST + 3):
+        site.ledger.report(f"worker-{number}", worker_report(), ttl=60)
+    found = look.look(site)
+    assert (len(found["workers"]), found["others"]) == (look.MOST, 3)
+
+
+def test_who_comes_is_shown_at_once_and_whoever_is_there_at_each_look(site, look):
+    consumers = import_module("home.consumers")
+    layer = channel_layers["default"]
+    consumers.connect(Message({"reply_channel": ME}, "websocket.connect", layer))
+    consumers.look(Message({}, look.CHANNEL, layer))
+    received = list(iter(lambda: site.receive(["test.reply.server!"])[1], None))
+    assert received[0] == {"accept": True}
+    assert [json.loads(content["text"])["workers"] for content in received[1:]] == [[], []]
+
+
+def beat() -> None:
+    worker_beat.send_robust(sender=None, layer=channel_layers["default"])
+
+
+def test_the_beats_of_many_workers_have_the_site_looked_at_once_a_second(site, look):
+    site.group_add(look.GROUP, ME)
+    for _ in range(3):
+        beat()
+    assert site.receive([look.CHANNEL]) == (look.CHANNEL, {})
+    assert site.receive([look.CHANNEL]) == (None, None)
+
+
+def test_nobody_looks_while_nobody_is_there(site, look):
+    beat()
+    assert site.receive([look.CHANNEL]) == (None, None)
+
+
+def test_a_beat_goes_on_when_the_channel_is_full_or_the_layer_is_away(site, look, monkeypatch):
+    site.group_add(look.GROUP, ME)
+    for error in (ChannelFull, LayerUnavailable):
+
+        def refuse(*args: Any, error: type[Exception] = error) -> None:
+            raise error
+
+        monkeypatch.setattr(site, "deliver", refuse)
+        monkeypatch.setattr(look, "PAUSE", 0)
+        look.ask_for_a_look(layer=channel_layers["default"])

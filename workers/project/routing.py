@@ -5,6 +5,7 @@ from __future__ import annotations
 from channels_classic import include
 
 channel_routing = [
+    include("home.routing.channel_routing"),
     include("echo.routing.channel_routing"),
     include("counter.routing.channel_routing"),
     include("headlines.routing.channel_routing"),
