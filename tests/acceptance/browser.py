@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.acceptance.processes import Process, free_port, wait_until
@@ -75,6 +76,13 @@ class Page:
             return False
 
         wait_until(shown, 15, f"{text!r} in {selector}")
+
+    def sign_in(self, name: str, path: str) -> None:
+        """As that user, at ``path``; nothing is asked of who is signed in already."""
+        self.visit(f"/sign-in/?next={path}")
+        if self.driver.current_url != self.site.url + path:
+            self.find("#username").send_keys(name + Keys.ENTER)
+        wait_until(lambda: self.driver.current_url == self.site.url + path, 15, path)
 
     def run(self, script: str, *arguments: object) -> Any:
         """What the function body ``script`` returns in the page."""
@@ -145,10 +153,14 @@ class SplitSite:
 
     def start(self) -> Self:
         """The database and the server; workers come by ``add_worker``."""
-        with self._process("migrate", [*MANAGE, "migrate"]) as migration:
-            assert migration.wait(60) == 0, migration.report()
+        self.manage("migrate")
         self.server.start().wait_for_port(self.port)
         return self
+
+    def manage(self, *arguments: str) -> None:
+        """Run a management command to its end."""
+        with self._process("manage", [*MANAGE, *arguments]) as process:
+            assert process.wait(60) == 0, process.report()
 
     def add_worker(self, *options: str) -> Process:
         """One more worker, which takes messages already."""

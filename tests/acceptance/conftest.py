@@ -12,6 +12,7 @@ from selenium import webdriver
 
 from tests.acceptance.browser import chromium
 from tests.acceptance.processes import Process, free_port
+from tests.conftest import RedisServer
 
 SITE = Path(__file__).parent / "site"
 COMMANDS = Path(sys.executable).parent
@@ -83,6 +84,15 @@ def make_site(tmp_path: Path) -> Iterator[Callable[[str], Site]]:
     yield make
     for site in sites:
         site.stop()
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for the tests of one module, as for a site that has no prefix of its own."""
+    redis = RedisServer(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis
+    redis.stop()
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,18 @@ def test_a_closed_socket_comes_back_unless_it_is_to_be_kept_closed(bridge):
     assert bridge.heard == ["open", "close 1000", "open"]
 
 
+def test_a_page_that_is_left_lets_go_of_its_socket_and_connects_when_somebody_is_back(bridge):
+    bridge.connect()
+    bridge.run("window.left = bridge.socket._socket")
+    bridge.driver.get("about:blank")
+    bridge.driver.back()
+    wait_until(lambda: bridge.run("return window.heard?.includes('close 1000')"), 20)
+    bridge.wait_for("open", times=2)
+    assert bridge.run("return left.readyState") == 3
+    bridge.send("send({ back: true })")
+    bridge.wait_for([{"back": True}, None])
+
+
 @pytest.mark.parametrize(("fast", "seen"), [(True, ["open", "close 1000"]), (False, ["open"])])
 def test_a_fast_close_does_not_wait_for_the_server(bridge, fast, seen):
     bridge.connect()

@@ -16,6 +16,7 @@ from channels_classic.layers.memory import InMemoryChannelLayer
 
 WORKERS = Path(__file__).parents[2] / "workers"
 TAKEN_OVER = ["INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF", "TEMPLATES", "STATICFILES_DIRS"]
+OF_APPS = ("CHAT_", "LOGIN_", "LOGOUT_", "NOTIFICATIONS_", "THUMBNAILER_")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def site(
 ) -> Iterator[InMemoryChannelLayer]:
     """The example site as Django's site, on an empty memory layer, which this gives."""
     project = import_module("project.settings")
-    of_apps = [name for name in dir(project) if name.startswith("THUMBNAILER_")]
+    of_apps = [name for name in dir(project) if name.startswith(OF_APPS)]
     for name in [*TAKEN_OVER, "CHANNEL_LAYERS", *of_apps]:
         setattr(settings, name, getattr(project, name))
     settings.MEDIA_ROOT = tmp_path / "media"

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from django.urls import include, path
 
 from channels_classic import channel_layers
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
@@ -72,16 +71,19 @@ def test_each_app_has_a_card_on_the_start_page(site, client):
         assert f"<h3>{text}</h3>" in html
 
 
-def test_log_in_and_out_are_offered_where_the_site_has_them(site, client, settings, admin_user):
-    urls = import_module("project.urls")
-
-    accounts = path("accounts/", include("django.contrib.auth.urls"))
-    settings.ROOT_URLCONF = (accounts, *urls.urlpatterns)
-    assert 'href="/accounts/login/?next=/echo/">Log in' in get(client, "/echo/")
+def test_signing_in_and_out_is_offered(site, client, admin_user):
+    assert 'href="/sign-in/?next=/echo/">Sign in' in get(client, "/echo/")
     client.force_login(admin_user)
     html = get(client, "/echo/")
-    assert 'method="post" action="/accounts/logout/"' in html
+    assert 'method="post" action="/sign-out/"' in html
     assert "<span>admin</span>" in html
+
+
+def test_signing_in_is_not_offered_where_the_site_has_no_pages_for_it(site, client, settings):
+    urls = import_module("project.urls")
+
+    settings.ROOT_URLCONF = tuple(p for p in urls.urlpatterns if "accounts" not in repr(p))
+    assert "Sign in" not in get(client, "/echo/")
 
 
 # Who served what ----------------------------------------------------------------------------

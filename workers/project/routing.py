@@ -5,7 +5,9 @@ from __future__ import annotations
 from channels_classic import include
 
 channel_routing = [
+    include("channels_classic.presence.routing"),
     include("home.routing.channel_routing"),
+    include("chat.routing.channel_routing"),
     include("echo.routing.channel_routing"),
     include("counter.routing.channel_routing"),
     include("headlines.routing.channel_routing"),

@@ -30,10 +30,13 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "channels_classic",
     # In the order of the nav, see home/nav.py
     "home",
+    "accounts",
     "echo",
+    "chat",
     "counter",
     "headlines",
     "thumbnailer",
@@ -101,3 +104,9 @@ THUMBNAILER_MAX_PIXELS = 50_000_000
 #: How often a photograph is tried, and the seconds before the second try; they double then.
 THUMBNAILER_ATTEMPTS = int(os.environ.get("THUMBNAILER_ATTEMPTS", "5"))
 THUMBNAILER_PAUSE = float(os.environ.get("THUMBNAILER_PAUSE", "1"))
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+
+CHAT_MAX_LENGTH = 1000  # characters of a line
+CHAT_HISTORY = 50  # lines that a page begins with, and gets at once of those it has missed

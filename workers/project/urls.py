@@ -8,7 +8,9 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("home.urls")),
+    path("", include("accounts.urls")),
     path("echo/", include("echo.urls")),
+    path("chat/", include("chat.urls")),
     path("", include("counter.urls")),
     path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),

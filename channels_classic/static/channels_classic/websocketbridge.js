@@ -46,6 +46,7 @@
         this.addEventListener(type, (event) => this["on" + type]?.(event));
       }
       this._connect();
+      this._restWhileHidden();
     }
 
     get url() { return this._socket.url; }
@@ -114,6 +115,15 @@
       if (event.type === "open") {
         for (const data of this._queue.splice(0)) this.send(data);
       }
+    }
+
+    /* A page that is left may be kept for the way back, and its socket with it, as if somebody
+     * still looked: it lets go of the socket, and connects again when it is shown. */
+    _restWhileHidden() {
+      window.addEventListener("pagehide", () => this._socket.close());
+      window.addEventListener("pageshow", (event) => {
+        if (event.persisted && !this._keepClosed) this.close(1000, "", { delay: 1 });
+      });
     }
 
     _reconnect() {

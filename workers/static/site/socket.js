@@ -35,7 +35,8 @@ export function openSocket(path, { onState, onText, onBytes }) {
   function connect() {
     clearTimeout(timer);
     onState("connecting");
-    socket = new WebSocket(url);
+    const mine = new WebSocket(url);
+    socket = mine;
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
       failures = 0;
@@ -46,7 +47,7 @@ export function openSocket(path, { onState, onText, onBytes }) {
       else onBytes?.(data);
     });
     socket.addEventListener("close", () => {
-      if (!ended) retryLater();
+      if (!ended && mine === socket) retryLater();
     });
   }
 
@@ -61,6 +62,11 @@ export function openSocket(path, { onState, onText, onBytes }) {
   // A browser that is back on the network need not wait.
   addEventListener("online", () => {
     if (!ended && socket.readyState === WebSocket.CLOSED) connect();
+  });
+  // One that keeps a page for the way back would keep its socket, too: as if somebody still looked.
+  addEventListener("pagehide", () => socket.close());
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && !ended) connect();
   });
   connect();
 

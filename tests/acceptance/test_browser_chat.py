@@ -1,0 +1,217 @@
+"""The chat in two browsers, on a server, a worker and a Redis that are processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
+
+from tests.acceptance.browser import PHONE, Page, SplitSite, clean_page, split_site
+from tests.acceptance.processes import wait_until
+from tests.conftest import RedisServer
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[SplitSite]:
+    with split_site(tmp_path_factory.mktemp("site"), redis.url) as site:
+        site.add_worker()
+        yield site
+
+
+class Visitor(Page):
+    """Somebody who is signed in, in a browser of their own."""
+
+    def enter(self, room: str) -> None:
+        """Be in a room, which is made if new."""
+        self.visit("/chat/")
+        self.find("#name").send_keys(room + Keys.ENTER)
+        self.wait_for_text("h1", room)
+        self.wait_for_text("#state", "Connected")
+        self.run("window.sameDocument = true")
+
+    def say(self, text: str) -> None:
+        self.find("#text").send_keys(text + Keys.ENTER)
+
+    def lines(self) -> list[str]:
+        found: list[str] = self.run(
+            "return [...document.querySelectorAll('#log .words')].map((words) => words.textContent)"
+        )
+        return found
+
+    def notices(self) -> list[str]:
+        """Who has come and gone."""
+        found: list[str] = self.run(
+            "return [...document.querySelectorAll('.notice')].map((each) => each.textContent)"
+        )
+        return [" ".join(text.split()[:2]) for text in found if "joined" in text or "left" in text]
+
+    def people(self) -> list[str]:
+        found: list[str] = self.run(
+            "return [...document.querySelectorAll('#people li span:last-child')]"
+            ".map((name) => name.textContent)"
+        )
+        return found
+
+    def wait_for_lines(self, *lines: str) -> None:
+        wait_until(lambda: self.lines() == list(lines), 30, f"{lines}, not {self.lines()}")
+
+    def wait_for_people(self, *names: str, timeout: float = 30) -> None:
+        wait_until(lambda: self.people() == list(names), timeout, f"{names} in the room")
+
+    def was_never_reloaded(self) -> bool:
+        return bool(self.run("return window.sameDocument === true"))
+
+
+def visitor(driver: webdriver.Chrome, site: SplitSite, name: str) -> Iterator[Visitor]:
+    with clean_page(driver, site) as page:
+        visitor = Visitor(page.driver, page.site)
+        visitor.sign_in(name, "/chat/")
+        yield visitor
+
+
+@pytest.fixture
+def ann(driver: webdriver.Chrome, site: SplitSite) -> Iterator[Visitor]:
+    yield from visitor(driver, site, "ann")
+
+
+@pytest.fixture
+def bob(second_driver: webdriver.Chrome, site: SplitSite) -> Iterator[Visitor]:
+    yield from visitor(second_driver, site, "bob")
+
+
+def test_what_one_says_the_other_sees_without_a_reload_and_as_the_text_it_is(ann, bob):
+    for each in (ann, bob):
+        each.enter("Lobby")
+    said = ["Has the 8:15 left yet?", "<img src=x onerror=alert(1)>", 'größer & "better" ✓']
+    for speaker, text in zip((ann, bob, ann), said, strict=True):
+        speaker.say(text)
+        for each in (ann, bob):
+            each.wait_for_text("#log", text)
+    bob.say("It stands at the gate, with its doors open. There is time to buy a coffee first.")
+    bob.say("Or two")
+    for each in (ann, bob):
+        each.wait_for_text("#log", "Or two")
+        assert each.lines()[:3] == said
+        assert each.was_never_reloaded()
+    assert bob.find("#log .mine .words").text == said[1]
+    assert len(ann.all("#log .mine")) == 2
+    ann.screenshot("chat")
+    bob.resize(*PHONE)
+    bob.screenshot("phone-chat")
+    assert bob.sideways_scroll() <= 0
+    ann.visit("/chat/")
+    ann.screenshot("chat-rooms")
+    ann.resize(*PHONE)
+    ann.screenshot("phone-chat-rooms")
+    assert ann.sideways_scroll() <= 0
+
+
+def test_the_page_says_who_comes_and_who_goes(ann, bob):
+    ann.enter("Platform")
+    bob.enter("Platform")
+    for each, names in ((ann, ["ann (you)", "bob"]), (bob, ["ann", "bob (you)"])):
+        each.wait_for_people(*names)
+    bob.driver.refresh()
+    bob.wait_for_people("ann", "bob (you)")
+    bob.visit("/chat/")
+    bob.wait_for_text("#rooms a[href='/chat/platform/']", "1 here")
+    ann.wait_for_people("ann (you)")
+    ann.wait_for_text("#log", "bob left")
+    assert ann.notices()[0] == "bob joined"
+
+
+def test_the_list_of_rooms_follows_who_enters_and_leaves_without_a_reload(ann, bob):
+    ann.run("window.sameDocument = true")
+    bob.enter("Tram")
+    tram = "#rooms a[href='/chat/tram/']"
+    ann.wait_for_text(tram, "1 here")
+    bob.visit("/echo/")
+    ann.wait_for_text(tram, "0 here")
+    assert ann.was_never_reloaded()
+
+
+def test_what_was_said_is_there_after_a_reload(ann):
+    ann.enter("Archive")
+    for text in ["first", "second"]:
+        ann.say(text)
+    ann.wait_for_lines("first", "second")
+    ann.driver.refresh()
+    ann.wait_for_lines("first", "second")
+
+
+def test_a_line_too_long_is_refused_with_a_reason_and_stays_to_be_shortened(ann):
+    ann.enter("Novel")
+    ann.run("document.getElementById('text').value = 'x'.repeat(1001)")
+    ann.find("#text").send_keys(Keys.ENTER)
+    ann.wait_for_text("#problem", "This has 1001 characters, and the limit is 1000.")
+    ann.screenshot("chat-too-long")
+    ann.find("#text").send_keys(Keys.BACKSPACE)
+    wait_until(lambda: not ann.find("#problem").is_displayed(), 10, "no problem any more")
+    ann.find("#text").send_keys(Keys.ENTER)
+    ann.wait_for_lines("x" * 1000)
+
+
+def test_all_can_be_done_by_keyboard_alone(ann):
+    def press(*keys: str) -> None:
+        for key in keys:
+            ann.driver.switch_to.active_element.send_keys(key)
+
+    ann.visit("/chat/")
+    press("Keyboard", Keys.ENTER)
+    ann.wait_for_text("h1", "Keyboard")
+    ann.wait_for_text("#state", "Connected")
+    press("one", Keys.SHIFT + Keys.ENTER + Keys.NULL, "two", Keys.ENTER, "three", Keys.ENTER)
+    ann.wait_for_lines("one\ntwo", "three")
+    press(Keys.TAB, Keys.SHIFT + Keys.TAB + Keys.NULL, "four", Keys.TAB, Keys.SPACE)
+    ann.wait_for_lines("one\ntwo", "three", "four")
+    press("and the focus is back", Keys.ENTER)
+    ann.wait_for_text("#log", "and the focus is back")
+
+
+def test_pages_come_back_after_a_restart_and_show_what_they_missed_once(ann, bob, site):
+    for each in (ann, bob):
+        each.enter("Depot")
+    ann.say("before")
+    bob.wait_for_text("#log", "before")
+    site.server.terminate()
+    for each in (ann, bob):
+        each.wait_for_text("#state", "Connection lost.")
+    code = (
+        "from chat.models import Room; from accounts.forms import NameForm; import uuid\n"
+        "form = NameForm(data={'username': 'cy'}); form.is_valid(); cy = form.get_user()\n"
+        "room = Room.objects.get(slug='depot')\n"
+        "for number in range(120): room.say(cy, f'missed {number}', uuid.uuid4())"
+    )
+    site.manage("shell", "-c", code)
+    ann.say("said while there was no connection")
+    ann.wait_for_text("#unsent", "said while there was no connection")
+    ann.screenshot("chat-connection-lost")
+    site.server.start()
+    missed = [f"missed {number}" for number in range(120)]
+    for each in (ann, bob):
+        each.wait_for_lines("before", *missed, "said while there was no connection")
+        assert each.was_never_reloaded()
+    assert ann.all("#unsent li") == []
+    ann.wait_for_people("ann (you)", "bob")
+    bob.say("after")
+    ann.wait_for_text("#log", "after")
+    for each in (ann, bob):
+        assert all("WebSocket connection" in complaint for complaint in each.complaints())
+
+
+def test_who_was_there_when_the_server_was_killed_and_did_not_come_back_has_left(ann, bob, site):
+    for each in (ann, bob):
+        each.enter("Tunnel")
+    ann.wait_for_people("ann (you)", "bob")
+    site.server.kill()
+    ann.wait_for_text("#state", "Connection lost.")
+    bob.driver.get("about:blank")
+    site.server.start()
+    ann.wait_for_text("#state", "Connected")
+    ann.wait_for_people("ann (you)", timeout=90)
+    assert all("WebSocket connection" in complaint for complaint in ann.complaints())
+    bob.complaints()

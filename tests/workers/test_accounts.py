@@ -1,0 +1,58 @@
+"""The example's sign-in: a name becomes a user in a session, and names with passwords are safe."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user
+from django.contrib.auth.models import User
+
+
+def sign_in(client, name, **options):
+    return client.post("/sign-in/", {"username": name, **options})
+
+
+def test_a_name_becomes_a_user_without_a_password(site, client):
+    assert sign_in(client, "ann", next="/chat/")["Location"] == "/chat/"
+    user = get_user(client)
+    assert (user.get_username(), user.has_usable_password(), user.is_staff) == ("ann", False, False)
+
+
+def test_the_same_name_is_the_same_user_however_it_is_written(site, client):
+    for name in ["Ann", "ann", "ANN"]:
+        sign_in(client, name)
+        assert get_user(client).get_username() == "Ann"
+        client.post("/sign-out/")
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["root", "ROOT"])
+def test_a_name_that_has_a_password_cannot_be_taken(site, client, name):
+    User.objects.create_superuser("root", password="secret")
+    assert "This name has a password." in sign_in(client, name).content.decode()
+    assert get_user(client).is_anonymous
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", "Say a name first."),
+        ("two words", "and no spaces"),
+        ("<b>", "and no spaces"),
+        ("a", "at least 2 characters"),
+        ("a" * 31, "at most 30 characters"),
+    ],
+)
+def test_what_is_no_name_is_refused_with_a_reason(site, client, name, text):
+    assert text in sign_in(client, name).content.decode()
+    assert not User.objects.exists()
+
+
+def test_nobody_is_led_to_another_site(site, client):
+    assert sign_in(client, "ann", next="https://evil.example/")["Location"] == "/"
+
+
+def test_pages_say_who_is_signed_in_and_let_them_out(site, client):
+    sign_in(client, "ann")
+    assert "<span>ann</span>" in client.get("/").content.decode()
+    assert client.post("/sign-out/")["Location"] == "/"
+    assert "<span>ann</span>" not in client.get("/").content.decode()

@@ -1,0 +1,147 @@
+// The page of a room. Its lines are numbered without gaps, so it knows what it has: it asks for what it
+// has missed and shows nothing twice. What it says it says again, with the same token, until the line
+// comes back; the server stores it once.
+
+import { openSocket, stateLine } from "../site/socket.js";
+import * as log from "./log.js";
+import * as people from "./people.js";
+
+const AGAIN = 5_000; // milliseconds without an answer
+const tellState = stateLine(document.getElementById("state"));
+const form = document.getElementById("form");
+const input = document.getElementById("text");
+const problem = document.getElementById("problem");
+const signedOut = document.getElementById("signed-out");
+const me = Number(document.getElementById("room").dataset.me);
+const maxLength = Number(input.dataset.maxLength);
+
+let last = null; // the number up to which the page has all; null before its first history
+let newest = 0; // the highest number that it has heard of
+let isAsking = false;
+const unsent = new Map(); // token → text, of what is not known to be stored
+
+// What was said ------------------------------------------------------------------------------
+
+function ask() {
+  isAsking = socket.send(JSON.stringify({ after: last }));
+}
+
+function show(line, isNew) {
+  log.dropUnsent(line.token);
+  unsent.delete(line.token);
+  if (last !== null && line.number <= last) return;
+  log.showLine(line, { isNew });
+  last = line.number;
+}
+
+function takeLine(line) {
+  newest = Math.max(newest, line.number);
+  if (isAsking) return; // when the answer is there, it asks for this one, too
+  if (last !== null && line.number <= last + 1) show(line, true);
+  else ask(); // a line is missing in between
+}
+
+function takeHistory({ lines, upto, newest: newestStored }) {
+  isAsking = false;
+  for (const line of lines) show(line, last !== null);
+  last = Math.max(last ?? 0, upto);
+  newest = Math.max(newest, newestStored);
+  if (last < newest) ask(); // it was away for long, or a line came while it was asking
+  else log.announce();
+}
+
+// Saying something -----------------------------------------------------------------------------
+
+function newToken() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID() is for https alone
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function say(token, text) {
+  socket.send(JSON.stringify({ text, token })); // while there is no connection, it is said later
+}
+
+function sayAgain() {
+  unsent.forEach((text, token) => say(token, text));
+}
+
+function showProblem(text) {
+  problem.textContent = text;
+  problem.hidden = !text;
+  input.toggleAttribute("aria-invalid", Boolean(text));
+}
+
+function takeProblem(text, token) {
+  if (unsent.has(token) && !input.value) input.value = unsent.get(token);
+  log.dropUnsent(token);
+  unsent.delete(token);
+  showProblem(text);
+}
+
+function findProblem(text) {
+  const length = [...text].length; // as Python counts
+  if (length <= maxLength) return "";
+  return `This has ${length} characters, and the limit is ${maxLength}. Shorten it, please.`;
+}
+
+form.addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  const text = input.value.trim();
+  const found = findProblem(text);
+  showProblem(found);
+  input.focus();
+  if (!text || found) return;
+  const token = newToken();
+  unsent.set(token, text);
+  log.showUnsent(token, text);
+  say(token, text);
+  input.value = "";
+});
+
+input.addEventListener("keydown", (press) => {
+  if (press.key !== "Enter" || press.shiftKey || press.isComposing) return;
+  press.preventDefault();
+  form.requestSubmit();
+});
+
+input.addEventListener("input", () => showProblem(findProblem(input.value.trim())));
+
+// The socket -----------------------------------------------------------------------------------
+
+function takePresence(presence, user) {
+  if (presence === "join") people.come(user);
+  else people.go(user);
+  if (user.id !== me) log.showNotice(`${user.name} ${presence === "join" ? "joined" : "left"}`);
+}
+
+function endSession() {
+  socket.close();
+  signedOut.hidden = false;
+  form.hidden = true;
+}
+
+function take(content) {
+  if (content.line) takeLine(content.line);
+  else if (content.history) takeHistory(content.history);
+  else if (content.here) (content.all ? people.comeAll : (users) => people.come(...users))(content.here);
+  else if (content.presence) takePresence(content.presence, content.user);
+  else if (content.problem) takeProblem(content.problem, content.token);
+  else if (content.signed_out) endSession();
+}
+
+const socket = openSocket(location.pathname, {
+  onText: (text) => take(JSON.parse(text)),
+  onState(name, wait) {
+    tellState(name, wait);
+    isAsking = false;
+    if (name !== "open") return;
+    people.forget();
+    ask();
+    sayAgain();
+  },
+});
+
+setInterval(() => {
+  if (isAsking) ask(); // the answer was lost, as with the worker that had the question
+  sayAgain();
+}, AGAIN);
