@@ -91,8 +91,8 @@ class Route:
     its named groups become arguments of the consumer.
 
     Raises ``ValueError`` for a filter that is not usable, ``InvalidName`` for a channel name, and
-    ``ImproperlyConfigured`` for a consumer that cannot be imported or does not take what its
-    filters capture.
+    ``ImproperlyConfigured`` for a consumer that cannot be imported, does not take what its
+    filters capture, or is an ASGI application.
     """
 
     def __init__(
@@ -324,7 +324,24 @@ def _loaded(consumer: Consumer | str) -> Consumer:
         raise ImproperlyConfigured(
             f"a consumer is a callable or its dotted path, not {loaded!r:.80}"
         )
+    if _is_asgi(loaded):
+        raise ImproperlyConfigured(
+            f"{name_that_thing(loaded)} is an ASGI application, as the consumers of Channels 2 to "
+            "4 are: here a consumer is called with one message. Write a function of it, or derive "
+            "a class from channels_classic.generic.websockets.WebsocketConsumer"
+        )
     return loaded
+
+
+def _is_asgi(consumer: Consumer) -> bool:
+    """Whether it wants a scope, and two functions, where a message would come."""
+    if isinstance(consumer, type) and hasattr(consumer, "as_asgi"):
+        return True
+    try:
+        parameters = list(inspect.signature(consumer).parameters)
+    except (TypeError, ValueError):  # not every callable has one
+        return False
+    return parameters[:3] == ["scope", "receive", "send"]
 
 
 def _imported(kind: str, path: str) -> Any:

@@ -151,6 +151,27 @@ def test_a_consumer_that_cannot_be_called_is_refused():
         route("orders", {})
 
 
+class Scoped:
+    """As consumers of Channels 2 to 4 are."""
+
+    async def __call__(self, scope, receive, send):
+        pass
+
+    @classmethod
+    def as_asgi(cls):
+        async def app(scope, receive, send):
+            pass
+
+        return app
+
+
+@pytest.mark.parametrize("make", [route, lambda channel, consumer: route_class(consumer)])
+@pytest.mark.parametrize("consumer", [Scoped, Scoped.as_asgi(), Scoped()])
+def test_a_consumer_with_a_scope_is_refused_with_what_to_write_instead(make, consumer):
+    with pytest.raises(ImproperlyConfigured, match="is an ASGI application, .* Write a function"):
+        make("websocket.connect", consumer)
+
+
 def test_the_repr_of_a_route_reads_like_the_route():
     made = repr(route("a", first, path="^/x"))
     assert made.startswith("route(['a'], ")

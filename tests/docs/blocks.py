@@ -40,6 +40,8 @@ def of(page: str, tree: nodes.document) -> list[Block]:
 def _block(page: str, node: nodes.Node) -> Block:
     assert isinstance(node, nodes.Element)
     language = "pycon" if isinstance(node, nodes.doctest_block) else node.get("language", "")
+    if "elsewhere" in node["classes"]:  # what others have: it is shown, not run
+        language = f"{language} elsewhere"
     caption = node.parent.next_node(nodes.caption) if _has_caption(node) else None
     file = caption.astext() if caption is not None else ""
     return Block(page, node.line or 0, language, node.astext() + "\n", file)

@@ -115,6 +115,10 @@ class Sandbox:
         else:
             self.write(block.file, block.text)
 
+    def elsewhere(self, block: Block) -> None:
+        """Code for another package is Python at least."""
+        compile(block.text, block.place, "exec")
+
     def template(self, block: Block) -> None:
         for script in scripts.of(block.text):
             scripts.check(script, self.folder)
@@ -203,6 +207,7 @@ class Sandbox:
 
 _KINDS = {
     "python": Sandbox.file,
+    "python elsewhere": Sandbox.elsewhere,
     "html": Sandbox.template,
     "html+django": Sandbox.template,
     "javascript": Sandbox.script,

@@ -60,6 +60,7 @@ WRONG = {
         block("console", "$ python manage.py runserve\n"),
         "no command 'runserve'",
     ),
+    "no Python of others": (block("python elsewhere", "class = 1\n"), "invalid syntax"),
     "a program of others": (block("console", "$ daphne project.asgi:application\n"), "daphne"),
     "an extra that is not there": (
         block("console", "$ pip install channels-classic[magic]\n"),
