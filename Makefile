@@ -67,7 +67,7 @@ assets: $(ASSETS)  ## scripts of others that pages of the example site load, fro
 
 tests-need:
 	@bash tools/debian redis-server:redis-server nginx:nginx curl:curl chromium:chromium \
-		chromedriver:chromium-driver h2load:nghttp2-client ip:iproute2
+		chromedriver:chromium-driver systemd-analyze:systemd h2load:nghttp2-client ip:iproute2
 
 # See it -----------------------------------------------------------------------------------
 
@@ -131,7 +131,6 @@ docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; a warning is an e
 
 clean:  ## remove what make has made: environment, caches, the demo's data
 	@rm -rf $(VENV) $(BENCH) $(AUTOBAHN) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache .hypothesis tests/artefacts workers/static/vendor workers/var \
+		.import_linter_cache .hypothesis tests/artefacts workers/static/vendor workers/var workers/.channels \
 		docs/_build
-	@find deploy/supervisor/var -mindepth 1 -not -name .gitignore -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

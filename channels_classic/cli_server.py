@@ -19,6 +19,7 @@ from channels_classic.asgi import is_local_only
 from channels_classic.cli_target import layer_of, load
 from channels_classic.exceptions import ChannelsError
 from channels_classic.log import setup_logger
+from channels_classic.notify import say_ready
 from channels_classic.server.access import FORMATS, AccessLog, LogFile, Stream
 from channels_classic.server.app import InterfaceServer
 from channels_classic.server.family import Inheritance
@@ -244,3 +245,4 @@ def _say_which_layer(application: InterfaceServer) -> None:
 def _say_where(addresses: list[str]) -> None:
     for address in addresses:
         logger.info("Listening on %s", address)
+    say_ready()

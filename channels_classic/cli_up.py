@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from channels_classic.exceptions import UpError
+from channels_classic.up import written
 from channels_classic.up.control import Process, Supervisor
 from channels_classic.up.plan import Group, Plan, Program
 from channels_classic.up.prepare import check, check_place, prepare, warnings
@@ -71,8 +73,16 @@ def _at(manage: str | None, state: str | None) -> State:
 @click.option("--delay", is_flag=True, help="Run a delay worker, too.")
 @click.option(
     "--redis",
-    metavar="private|URL",
-    help="The Redis to use.  [default: that of REDIS_URL or of the settings, else a private one]",
+    metavar="private|settings|URL",
+    help="The Redis to use: one for this site alone, that of the settings, or the one at URL, of "
+    "which REDIS_URL tells the settings.  [default: what REDIS_URL says, else that of the "
+    "settings, and a private one if these have none]",
+)
+@click.option(
+    "--proxy-headers",
+    multiple=True,
+    metavar="NAME",
+    help="Whose X-Forwarded-For the server believes: an address, a network or unix.",
 )
 @click.option(
     "--foreground", is_flag=True, help="Stay, and stop all on SIGTERM: for systemd and containers."
@@ -80,6 +90,17 @@ def _at(manage: str | None, state: str | None) -> State:
 @_manage
 @_state
 @_timeout
+@click.option(
+    "--print",
+    "kind",
+    type=click.Choice(list(written.KINDS)),
+    help="Start nothing: print the files with which others run the site.",
+)
+@click.option("--output", metavar="FOLDER", help="Of --print: write the files into this folder.")
+@click.option("--site", metavar="PATH", help="Of --print: the project's folder on that machine.")
+@click.option("--venv", metavar="PATH", help="Of --print: the virtual environment there.")
+@click.option("--user", metavar="NAME", help="Of --print: whom it runs as there.")
+@click.option("--domain", default=Plan.domain, help="Of --print nginx: the name of the site.")
 def up(
     target: str | None,
     redis: str | None,
@@ -87,6 +108,10 @@ def up(
     manage: str | None,
     state: str | None,
     timeout: float,
+    kind: str | None,
+    output: str | None,
+    site: str | None,
+    venv: str | None,
     **options: Any,
 ) -> None:
     """Run the whole site on this machine: Redis, the server and the workers.
@@ -95,6 +120,7 @@ def up(
       channels-classic up                        the project in this folder
       channels-classic up --workers 4 --port 80
       channels-classic up --group tasks=thumbnailer:2
+      channels-classic up --print systemd        for your machine's own init
 
     supervisord runs them in the background and starts each again that dies. The command ends when
     all are ready. When the site is up already, what has changed in its options is changed.
@@ -105,6 +131,11 @@ def up(
     with _told():
         where = find_manage(manage)
         plan = _plan(where, target, state, options)
+        if kind is not None:
+            _print(_elsewhere(plan, redis, site, venv), kind, output)
+            return
+        if output or site or venv or options["user"]:
+            raise click.UsageError("--output, --site, --venv and --user are for --print")
         at = State(plan.state)
         popen = _up(plan, at, redis, timeout=timeout, foreground=foreground)
         if popen is not None:
@@ -125,6 +156,30 @@ def _plan(manage: Path, target: str | None, state: str | None, options: dict[str
         groups=groups,
         **options,
     )
+
+
+def _elsewhere(plan: Plan, redis: str | None, site: str | None, venv: str | None) -> Plan:
+    """The plan for a machine where the site is elsewhere."""
+    folder = Path(site).absolute() if site else plan.folder
+    commands = Path(venv).absolute() / "bin" if venv else None
+    return replace(
+        plan,
+        folder=folder,
+        state=plan.state if site is None else folder / ".channels",
+        python=str(commands / "python") if commands else plan.python,
+        command=str(commands / "channels-classic") if commands else plan.command,
+        redis={None: None, "private": None, "settings": ""}.get(redis, redis),
+    )
+
+
+def _print(plan: Plan, kind: str, output: str | None) -> None:
+    folder = Path(output or ".").absolute()
+    files = written.KINDS[kind](plan, folder)
+    if output is None:
+        click.echo(written.as_text(files), nl=False)
+    else:
+        for path in written.write(files, Path(output)):
+            click.echo(path)
 
 
 def _up(

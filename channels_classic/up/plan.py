@@ -100,6 +100,10 @@ class Plan:
     redis: str | None = None
     redis_program: str = "redis-server"
     user: str | None = None
+    #: Whose ``X-Forwarded-…`` the server believes.
+    proxy_headers: tuple[str, ...] = ()
+    #: The name of the site, for a proxy in front.
+    domain: str = "www.example.com"
 
     def __post_init__(self) -> None:
         names = [group.name for group in self.groups]
@@ -128,8 +132,19 @@ class Plan:
         """Where the site is, for a person on this machine."""
         if self.unix_socket:
             return f"unix:{self.unix_socket}"
+        return f"http://{self.reached_host}:{self.port}/"
+
+    @property
+    def reached_host(self) -> str:
+        """How the server's address is written in a URL, on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        return f"[{host}]" if ":" in host else host
+
+    @property
+    def wsgi(self) -> str:
+        """The way in for WSGI servers, beside that for ours."""
+        module = self.target.partition(":")[0]
+        return f"{module.rpartition('.')[0]}.wsgi".removeprefix(".")
 
     def programs(self) -> list[Program]:
         """All of them; whoever answers comes before whoever asks."""
@@ -202,6 +217,7 @@ class Plan:
             command=(
                 *(self.command, "server", self.target, *place),
                 *("--processes", str(self.processes)),
+                *(word for each in self.proxy_headers for word in ("--proxy-headers", each)),
             ),
             ends_within=SERVER_ENDS,
             reloads=True,
@@ -217,4 +233,5 @@ class Plan:
         """The plan that was noted."""
         groups = tuple(Group(g["name"], tuple(g["globs"]), g["workers"]) for g in found["groups"])
         paths = {"folder": Path(found["folder"]), "state": Path(found["state"])}
-        return cls(**{**found, **paths, "groups": groups})
+        believed = {"proxy_headers": tuple(found["proxy_headers"])}
+        return cls(**{**found, **paths, **believed, "groups": groups})

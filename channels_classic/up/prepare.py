@@ -30,13 +30,13 @@ _SETTINGS = """\
 def prepare(plan: Plan, redis: str | None) -> tuple[Plan, Probe]:
     """The plan with its Redis, and what its settings come to with that; ``UpError``.
 
-    ``redis`` is "private", a URL, or None: then it is the one that REDIS_URL names or the settings
-    have, and a private one for settings that have none.
+    ``redis`` is "private", "settings", a URL, or None: then it is the one that REDIS_URL names or
+    the settings have, and a private one for settings that have none.
     """
     redis = redis or os.environ.get("REDIS_URL") or None
     if redis == "private":
         return _with_private(plan)
-    plan = replace(plan, redis=redis or "")
+    plan = replace(plan, redis="" if redis in (None, "settings") else redis)
     try:
         probe = _probe(plan, ask_bus=True)
     except UpError as error:

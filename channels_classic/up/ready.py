@@ -123,7 +123,7 @@ class Watch:
             self._reason = why_not_ready(self._plan, self._ready_path)
             return not self._reason
         self._reason = "it has not announced itself on the bus"
-        announced = None if program.name == "delay" else self._announced()
+        announced = self._announced()
         return announced is None or pids <= announced["worker"]
 
     def _see(self, process: Process) -> None:
@@ -178,5 +178,4 @@ def _connection(plan: Plan) -> http.client.HTTPConnection:
         connection.timeout = _PATIENCE
         connection.socketfile = str(plan.folder / plan.unix_socket)  # type: ignore[attr-defined]
         return connection
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(plan.host, plan.host)
-    return http.client.HTTPConnection(host, plan.port, timeout=_PATIENCE)
+    return http.client.HTTPConnection(plan.reached_host, plan.port, timeout=_PATIENCE)

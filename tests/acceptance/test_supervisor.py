@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -58,32 +57,35 @@ class Deployment(NamedTuple):
 
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
-    """A copy of the folder, for sockets and logs of its own; all else as documented."""
+    """The file as it stands, but for the places, the port and the user."""
     with tempfile.TemporaryDirectory(prefix="deploy-") as name:  # socket paths must be short
         folder = Path(name)
-        shutil.copytree(
-            ROOT / "deploy" / "supervisor",
-            folder,
-            dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns("*.log*", "*.sock*", "*.pid"),
-        )
         deployment = Deployment(folder / "supervisord.conf", free_port())
-        env = {
-            "BIN": str(BIN),
-            "DJANGO_SETTINGS_MODULE": "project.settings",
-            "HTTP_PORT": str(deployment.port),
-            "VAR_FOLDER": str(folder / "site"),
-        }
+        text = (ROOT / "deploy" / "supervisor" / "supervisord.conf").read_text()
+        for old, new in {
+            "/srv/site/.channels": name,
+            "/srv/site/venv/bin": str(BIN),
+            "directory=/srv/site": f"directory={ROOT / 'workers'}",
+            "--port 8000": f"--port {deployment.port}",
+            "user=site\n": "",
+        }.items():
+            assert old in text, f"supervisord.conf has no {old}"
+            text = text.replace(old, new)
+        deployment.config.write_text(text)
+        env = {"VAR_FOLDER": str(folder / "site")}
         migrate = [sys.executable, "workers/manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(migrate, cwd=ROOT, env={**os.environ, **env}, check=True, timeout=60)
-        command = [str(BIN / "supervisord"), "-c", str(deployment.config)]
+        django = {"DJANGO_SETTINGS_MODULE": "project.settings"}
+        subprocess.run(
+            migrate, cwd=ROOT, env={**os.environ, **env, **django}, check=True, timeout=60
+        )
+        command = [str(BIN / "supervisord"), "--nodaemon", "-c", str(deployment.config)]
         with Process(command, log=folder / "out.log", env=env, cwd=ROOT) as supervisord:
             try:
                 wait_until(deployment.all_running, 30, "every program to run")
                 wait_until(deployment.answers, 20, "the site to answer")
                 yield deployment
             finally:
-                print_logs(folder / "var")
+                print_logs(folder)
                 deployment.control("shutdown")
                 supervisord.wait(60)
 

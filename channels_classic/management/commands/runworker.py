@@ -22,6 +22,7 @@ from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import ChannelsError
 from channels_classic.log import setup_logger
 from channels_classic.message import Message
+from channels_classic.notify import say_ready
 from channels_classic.signals import worker_process_ready
 from channels_classic.staticfiles import StaticFilesConsumer
 from channels_classic.utils import name_that_thing
@@ -102,7 +103,12 @@ class Command(BaseCommand):
             )
         worker_process_ready.send_robust(sender=worker)
         logger.info("Worker on layer %s, %d thread(s)", layer, options["threads"])
-        worker.on_announced = lambda: logger.info("Channels: %s", ", ".join(channels))
+
+        def on_announced() -> None:
+            logger.info("Channels: %s", ", ".join(channels))
+            say_ready()
+
+        worker.on_announced = on_announced
         worker.ready()
         worker.run()
 

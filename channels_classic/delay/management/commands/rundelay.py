@@ -13,6 +13,7 @@ from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.delay.worker import CHANNEL, Worker
 from channels_classic.exceptions import ChannelsError
 from channels_classic.log import setup_logger
+from channels_classic.notify import say_ready
 
 logger = logging.getLogger("channels_classic.delay")
 
@@ -48,6 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"--sleep must be above 0, not {options['sleep']}")
         worker = Worker(layer, database_sleep_duration=options["sleep"])
         logger.info("Delay worker on layer %s", layer)
+        say_ready()
         worker.run()
 
 
