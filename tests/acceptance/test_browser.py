@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,16 @@ def test_the_echo_answers_what_is_typed_in_order(page):
     answers = [line.text.splitlines()[0] for line in page.all("#log .answer")]
     assert answers == ["You said: hello world", *(f"You said: number {n}" for n in range(20))]
     page.screenshot("echo")
+
+
+def test_bytes_come_back_as_they_went_and_the_time_of_the_trips_is_told(page):
+    page.visit("/echo/")
+    page.wait_for_text("#state", "Connected")
+    say(page, "hello")
+    page.wait_for_text("#log", "You said: hello")
+    page.find("#send-bytes").click()
+    page.wait_for_text("#log .answer", "1,024 bytes came back, all the same")
+    assert re.fullmatch(r"Round trips: 2, median \d+ ms, slowest \d+ ms", page.text("#trips"))
 
 
 def test_the_echo_shows_markup_as_the_text_it_is(page):

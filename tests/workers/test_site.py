@@ -272,11 +272,12 @@ def test_a_size_that_is_not_there_is_not_found(site, client, photo):
 @pytest.mark.parametrize(
     ("content", "answer"),
     [
-        ({"text": "hello"}, "You said: hello"),
-        ({"text": ""}, "You said: "),
-        ({"bytes": b"\x00"}, "You said: something that is not text"),
+        ({"text": "hello"}, {"text": "You said: hello"}),
+        ({"text": ""}, {"text": "You said: "}),
+        ({"bytes": b"\x00\xff"}, {"bytes": b"\x00\xff"}),
+        ({"bytes": b""}, {"bytes": b""}),
     ],
 )
 def test_the_echo_answers(site, content, answer):
     import_module("echo.consumers").receive(message(**content))
-    assert site.receive(["test.reply.server!"]) == (ME, {"text": answer})
+    assert site.receive(["test.reply.server!"]) == (ME, answer)

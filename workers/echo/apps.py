@@ -11,4 +11,4 @@ class EchoConfig(AppConfig):
     """The echo; it stores nothing."""
 
     name = "echo"
-    nav = Entry("Echo", "echo", "Type into a WebSocket. Three lines of Python answer.")
+    nav = Entry("Echo", "echo", "Type into a WebSocket. A few lines of Python answer.")

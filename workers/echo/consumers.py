@@ -11,6 +11,8 @@ def connect(message: Message) -> None:
 
 
 def receive(message: Message) -> None:
-    """Answer what was said; binary messages carry ``bytes`` and no ``text``."""
-    text = message.content.get("text", "something that is not text")
-    message.reply_channel.send({"text": f"You said: {text}"})
+    """Answer what was said; binary messages carry ``bytes`` instead of ``text``."""
+    if "bytes" in message:
+        message.reply_channel.send({"bytes": message["bytes"]})
+    else:
+        message.reply_channel.send({"text": f"You said: {message['text']}"})
