@@ -10,6 +10,7 @@ AUTOBAHN := .venv-autobahn
 PORT ?= 8000
 ARGS ?=
 ASSETS := workers/static/vendor/.stamp
+AXE := tests/vendor/.stamp
 BIN := $(abspath $(VENV))/bin
 PIP := -m pip --disable-pip-version-check --quiet
 # The Pythons that pyenv has, where there is one, for tox to find.
@@ -63,9 +64,13 @@ $(ASSETS): workers/package.json tools/assets.py | $(BIN)/python
 	@$(BIN)/python tools/assets.py
 	@touch $@
 
+$(AXE): tests/package.json tools/assets.py | $(BIN)/python
+	@$(BIN)/python tools/assets.py --pins tests/package.json --to tests/vendor
+	@touch $@
+
 assets: $(ASSETS)  ## scripts of others that pages of the example site load, from npm's registry
 
-tests-need:
+tests-need: $(AXE)
 	@bash tools/debian redis-server:redis-server nginx:nginx curl:curl chromium:chromium \
 		chromedriver:chromium-driver systemd-analyze:systemd h2load:nghttp2-client ip:iproute2
 
@@ -131,6 +136,6 @@ docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; a warning is an e
 
 clean:  ## remove what make has made: environment, caches, the demo's data
 	@rm -rf $(VENV) $(BENCH) $(AUTOBAHN) .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache .hypothesis tests/artefacts workers/static/vendor workers/var workers/.channels \
-		docs/_build
+		.import_linter_cache .hypothesis tests/artefacts tests/vendor workers/static/vendor \
+		workers/var workers/.channels docs/_build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

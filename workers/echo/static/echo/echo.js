@@ -14,7 +14,7 @@ const trips = []; // of the round trips so far, the milliseconds
 let asked = []; // answers come in the order of the questions
 
 function show(kind, text) {
-  const line = document.createElement("li");
+  const line = document.createElement("p");
   line.className = kind;
   line.textContent = text;
   log.append(line);
