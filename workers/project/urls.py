@@ -14,6 +14,7 @@ urlpatterns = [
     path("echo/", include("echo.urls")),
     path("chat/", include("chat.urls")),
     path("", include("counter.urls")),
+    path("dashboard/", include("dashboard.urls")),
     path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),
     path("admin/", admin.site.urls),
