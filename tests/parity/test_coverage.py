@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-from functools import cache
-
 import pytest
 
-from channels_classic.test.conformance import ConformanceTestCase
-from tests.parity.rows import DIFFERS, ROWS, TESTS
+from tests.parity.rows import DIFFERS, ROWS, TESTS, is_there, names_in
 
 EVERY_ROW = [
     pytest.param(tests, id=f"{part}-{row}")
@@ -18,18 +14,6 @@ EVERY_ROW = [
 EVERY_TEST = sorted({test for rows in ROWS.values() for tests in rows.values() for test in tests})
 
 
-@cache
-def names_in(file):
-    """The tests of one file, those in its classes as ``Class::test``."""
-    found = set()
-    for node in ast.parse((TESTS / file).read_text()).body:
-        members = node.body if isinstance(node, ast.ClassDef) else [node]
-        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
-        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-        found |= {f"{prefix}{each.name}" for each in members if isinstance(each, functions)}
-    return found
-
-
 @pytest.mark.parametrize("tests", EVERY_ROW)
 def test_a_row_has_a_test(tests):
     assert tests
@@ -37,11 +21,7 @@ def test_a_row_has_a_test(tests):
 
 @pytest.mark.parametrize("test", EVERY_TEST)
 def test_a_test_that_is_named_is_there(test):
-    file, _, name = test.partition("::")
-    if file == "conformance":
-        assert callable(getattr(ConformanceTestCase, name))
-    else:
-        assert name in names_in(file)
+    assert is_there(test)
 
 
 @pytest.mark.parametrize("part", DIFFERS)

@@ -21,6 +21,7 @@ channel_routing = [
     route(_SOCKET, order.step, path=r"^/order/$"),
     route("websocket.receive", order.stubborn, path=r"^/stubborn/$"),
     route("websocket.receive", recovery.talk, path=r"^/talk/$"),
+    route("lines.receive", recovery.talk),
     route("websocket.receive", recovery.safe_talk, path=r"^/safe-talk/$"),
     route("websocket.connect", memory.join, path=r"^/group/$"),
     route("websocket.receive", memory.slow, path=r"^/flood/$"),
