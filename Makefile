@@ -72,7 +72,8 @@ assets: $(ASSETS)  ## scripts of others that pages of the example site load, fro
 
 tests-need: $(AXE)
 	@bash tools/debian redis-server:redis-server nginx:nginx curl:curl chromium:chromium \
-		chromedriver:chromium-driver systemd-analyze:systemd h2load:nghttp2-client ip:iproute2
+		chromedriver:chromium-driver systemd-analyze:systemd \
+		pg_ctlcluster:postgresql h2load:nghttp2-client ip:iproute2
 
 # See it -----------------------------------------------------------------------------------
 

