@@ -145,7 +145,12 @@ class Worker:
             self._layer.channel_layer.ledger.report(self.name, {}, ttl=0)
 
     def _tell(self) -> None:
-        """Report what this process does, and let others do what is due once a second."""
+        """Report what this process does, and let others do what is due once a second.
+
+        What a thread has counted does not wait until its long consumer, or its long wait, ends.
+        """
+        for hand in list(self._duty.hands):
+            hand.tally.flush()
         report = self._duty.report(self.channels())
         self._layer.channel_layer.ledger.report(self.name, report, ttl=TTL)
         worker_beat.send_robust(sender=self, layer=self._layer)

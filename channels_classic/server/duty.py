@@ -17,6 +17,8 @@ class Duty:
         self.requests = self.answering = 0
         #: Sockets that are open, and the messages that all sockets have sent so far.
         self.sockets = self.received = 0
+        #: Event streams that are open.
+        self.streams = 0
         self._clock = clock
         self._began = clock()
 
@@ -31,4 +33,5 @@ class Duty:
             "answering": self.answering,
             "sockets": self.sockets,
             "received": self.received,
+            "streams": self.streams,
         }

@@ -86,6 +86,7 @@ class HttpConnection:
             self._upload.close()
             duty.answering -= 1
             self._bus.streams.discard(self)
+            duty.streams = len(self._bus.streams)
             self._bus.replies.close(reply_channel)
         self._log(time.monotonic() - began)
 
@@ -258,6 +259,7 @@ class HttpConnection:
             )
             if self._stream is not None:
                 self._bus.streams.add(self)
+                self._bus.replies.duty.streams = len(self._bus.streams)
         if self._stream is not None and events:
             self._stream.passed_on(events[-1]["body"])
 

@@ -12,6 +12,7 @@ def test_a_server_says_who_it_is_and_what_it_has_done():
     now = [100.0]
     duty = Duty(clock=lambda: now[0])
     duty.requests, duty.answering, duty.sockets, duty.received = 5, 1, 2, 9
+    duty.streams = 3
     now[0] = 107.5
     assert duty.report() == {
         "kind": "server",
@@ -22,4 +23,5 @@ def test_a_server_says_who_it_is_and_what_it_has_done():
         "answering": 1,
         "sockets": 2,
         "received": 9,
+        "streams": 3,
     }
