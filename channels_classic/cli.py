@@ -10,6 +10,8 @@ from channels_classic.cli_health import health
 from channels_classic.cli_migrate import migrate
 from channels_classic.cli_new import new
 from channels_classic.cli_server import server
+from channels_classic.cli_stats import stats
+from channels_classic.cli_top import top
 from channels_classic.cli_up import down, restart, status, up
 
 
@@ -33,6 +35,8 @@ main.add_command(health)
 main.add_command(migrate)
 main.add_command(new)
 main.add_command(server)
+main.add_command(stats)
+main.add_command(top)
 for command in (up, down, status, restart):
     main.add_command(command)
 

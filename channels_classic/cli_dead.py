@@ -13,13 +13,12 @@ from typing import Any
 
 import click
 
-from channels_classic.asgi import is_local_only
-from channels_classic.cli_target import layer_of, load
+from channels_classic.cli_target import layer_of_site, load
 from channels_classic.exceptions import ChannelFull, ChannelsError
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.traffic import DeadLetter
 from channels_classic.log import setup_logger
-from channels_classic.utils import name_that_thing
+from channels_classic.utils import printable
 
 #: What is shown of a content and of an error in a table, in characters.
 _CONTENT, _ERROR = 10_000, 70
@@ -127,10 +126,10 @@ def show(path: str, id_: str) -> None:
         ("Worker", letter.worker),
         ("Error", letter.error),
     ):
-        click.echo(f"{label + ':':<10}{_clean(text)}")
-    click.echo(f"\nContent:\n{_clean(shown)}")
+        click.echo(f"{label + ':':<10}{printable(text)}")
+    click.echo(f"\nContent:\n{printable(shown)}")
     if letter.traceback:
-        click.echo(f"\n{_clean(letter.traceback.rstrip())}")
+        click.echo(f"\n{printable(letter.traceback.rstrip())}")
 
 
 _UNREADABLE = "it cannot be decoded with the keys of this layer"
@@ -171,18 +170,11 @@ def delete(
 @contextmanager
 def _layer(path: str) -> Iterator[BaseChannelLayer]:
     """The layer at ``path``; errors of it are one line."""
-    layer = layer_of(load(path), path)
-    if is_local_only(type(layer)):
-        raise click.ClickException(
-            f"{name_that_thing(layer)} carries messages within one process: its dead letters are "
-            "in that process, and end with it"
-        )
-    try:
-        yield layer
-    except ChannelsError as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        layer.close()
+    with layer_of_site(load(path), path, what="its dead letters are") as layer:
+        try:
+            yield layer
+        except ChannelsError as error:
+            raise click.ClickException(str(error)) from error
 
 
 def _check(ids: tuple[str, ...], all_of_them: bool, channel: str | None) -> None:
@@ -211,7 +203,7 @@ def _agreed(what: str, letters: list[DeadLetter], yes: bool) -> bool:
         click.echo("No dead letters.")
         return False
     if not yes:
-        channels = ", ".join(sorted({_clean(letter.channel) for letter in letters}))
+        channels = ", ".join(sorted({printable(letter.channel) for letter in letters}))
         click.confirm(f"{what} {_number(letters)} of {channels}?", abort=True)
     return True
 
@@ -241,7 +233,7 @@ def _number(letters: list[DeadLetter]) -> str:
 def _table(letters: list[DeadLetter]) -> None:
     rows = [("ID", "CHANNEL", "ATTEMPTS", "WHEN", "ERROR")]
     rows += [
-        (each.id, _clean(each.channel), str(each.attempts), _when(each), _line(each.error))
+        (each.id, printable(each.channel), str(each.attempts), _when(each), _line(each.error))
         for each in letters
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -255,13 +247,8 @@ def _when(letter: DeadLetter) -> str:
 
 
 def _line(error: str) -> str:
-    text = _clean(error.partition("\n")[0])
+    text = printable(error.partition("\n")[0])
     return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"
-
-
-def _clean(text: str) -> str:
-    """What was sent may hold anything, also what a terminal would obey."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _as_json(letter: DeadLetter) -> dict[str, Any]:

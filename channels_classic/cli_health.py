@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from channels_classic.asgi import channel_layers, is_local_only
-from channels_classic.cli_target import layer_of, load
+from channels_classic.asgi import is_local_only
+from channels_classic.cli_target import layer_of, load, plain_table, wrapper_of
 from channels_classic.exceptions import ChannelsError, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.traffic import Load
@@ -154,10 +154,7 @@ def _of_bus(path: str, *, channels: tuple[str, ...], **options: float) -> _Repor
 
 def _routed(layer: BaseChannelLayer) -> list[str]:
     """The channels that the project's own routing names for ``layer``."""
-    for wrapper in channel_layers.backends.values():
-        if wrapper.channel_layer is layer and wrapper.router.channels:
-            return sorted(wrapper.router.channels)
-    return list(CHANNELS)  # nobody has loaded its routing
+    return sorted(wrapper_of(layer).router.channels) or list(CHANNELS)  # nobody has loaded it
 
 
 async def look(
@@ -227,11 +224,8 @@ def _as_lines(found: Findings) -> Iterator[str]:
         )
         for name, load in found.after.items()
     ]
-    name_width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if found.after:
-        for name, *cells in rows:
-            numbers = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-            yield "  ".join((name.ljust(name_width), *numbers))
+        yield from plain_table(rows)
         yield f"Round trip to the bus: {found.round_trip * 1000:.1f} ms"
 
 

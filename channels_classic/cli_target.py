@@ -6,13 +6,17 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_classic.asgi import ChannelLayerWrapper, channel_layers, is_local_only
 from channels_classic.exceptions import ChannelsError
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.utils import name_that_thing
 
 logger = logging.getLogger("channels_classic.cli")
 
@@ -46,6 +50,40 @@ def layer_of(target: Any, path: str) -> BaseChannelLayer:
         f"{path} is a {type(target).__name__}, not a channel layer: "
         "in asgi.py write channel_layer = get_channel_layer()"
     )
+
+
+@contextmanager
+def layer_of_site(target: Any, path: str, *, what: str) -> Iterator[BaseChannelLayer]:
+    """``layer_of``, closed in the end; ``ClickException`` for one that is in another process.
+
+    ``what`` is in that process, as in "its dead letters are".
+    """
+    layer = layer_of(target, path)
+    if is_local_only(type(layer)):
+        raise click.ClickException(
+            f"{name_that_thing(layer)} carries messages within one process: {what} "
+            "in that process, and end with it"
+        )
+    try:
+        yield layer
+    finally:
+        layer.close()
+
+
+def wrapper_of(layer: BaseChannelLayer) -> ChannelLayerWrapper:
+    """``layer`` with the project's own routing, or without any if nobody has loaded it."""
+    for wrapper in channel_layers.backends.values():
+        if wrapper.channel_layer is layer:
+            return wrapper
+    return ChannelLayerWrapper(layer, name_that_thing(layer), [])
+
+
+def plain_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table whose first column is a name, and the others numbers."""
+    name_width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        numbers = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join((name.ljust(name_width), *numbers))
 
 
 def _reason(error: Exception) -> str:

@@ -34,3 +34,8 @@ def name_that_thing(thing: object) -> str:
         name = getattr(thing, "__qualname__", thing.__name__)
         return f"{module}.{name}" if module else str(name)
     return name_that_thing(type(thing))
+
+
+def printable(text: str) -> str:
+    """``text`` with what a terminal would obey written out; lines stay lines."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from channels_classic.utils import check_close_code, name_that_thing
+from channels_classic.utils import check_close_code, name_that_thing, printable
 
 
 def function():
@@ -84,3 +84,7 @@ def test_any_other_close_code_is_refused_naming_the_allowed_ones(code):
 def test_a_close_code_that_is_no_number_is_refused(code):
     with pytest.raises(TypeError, match="a close code is an int, not"):
         check_close_code(code)
+
+
+def test_what_a_terminal_would_obey_is_written_out():
+    assert printable("é\x1b[2J\ttab\nline") == "é\\x1b[2J\\ttab\nline"

@@ -13,4 +13,5 @@ channel_routing = [
     include("dashboard.routing.channel_routing"),
     include("headlines.routing.channel_routing"),
     include("thumbnailer.routing.channel_routing"),
+    include("channels_classic.monitor.routing.channel_routing", path=r"^/monitor"),
 ]

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "dashboard",
     "headlines",
     "thumbnailer",
+    "channels_classic.monitor",
 ]
 
 MIDDLEWARE = [

@@ -17,6 +17,7 @@ urlpatterns = [
     path("dashboard/", include("dashboard.urls")),
     path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),
+    path("monitor/", include("channels_classic.monitor.urls")),
     path("admin/", admin.site.urls),
     # Browsers ask for it on pages that name no icon, as those of the admin
     path("favicon.ico", RedirectView.as_view(url=static("site/icon.svg"))),

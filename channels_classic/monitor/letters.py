@@ -1,0 +1,85 @@
+"""Dead letters of the live page: one in full, and what is decided about some of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from channels_classic.exceptions import ChannelFull
+from channels_classic.monitor.frame import Row, letter_in_full
+
+if TYPE_CHECKING:
+    from channels_classic.layers.base import BaseChannelLayer
+    from channels_classic.layers.traffic import DeadLetter
+    from channels_classic.monitor.looker import Looker
+
+logger = logging.getLogger("channels_classic.monitor")
+
+#: What can be done, and how the log calls it.
+DEEDS = {"requeue": "put back", "delete": "deleted"}
+
+
+class Done(NamedTuple):
+    """What came of it."""
+
+    #: Letters that were put back or deleted now.
+    done: int
+    #: Whether there are more, for which to ask again.
+    more: bool = False
+    #: Why it could not go on.
+    problem: str = ""
+
+
+def in_full(looker: Looker, id_: str) -> Row:
+    """All about the letter, or only that it is gone."""
+    found = list(_by_id(looker.layer.channel_layer, [id_]))
+    return letter_in_full(found[0], looker.limits) if found else {"id": id_, "gone": True}
+
+
+def decide(
+    layer: BaseChannelLayer,
+    deed: str,
+    *,
+    ids: Sequence[str] = (),
+    channel: str | None = None,
+    at_once: int,
+    who: Any,
+) -> Done:
+    """Do ``deed`` with the letters ``ids``, or with those of ``channel``, or with all; log it.
+
+    No more than ``at_once`` are done. Raises ``LayerUnavailable``.
+    """
+    letters = _by_id(layer, ids) if ids else layer.dead_letters(channel)
+    found = list(islice(letters, at_once + 1))
+    verb = layer.requeue_dead if deed == "requeue" else layer.delete_dead
+    done, problem = 0, ""
+    try:
+        for letter in found[:at_once]:
+            done += verb([letter])
+    except ChannelFull as error:
+        problem = str(error)
+    finally:
+        _log(deed, found[:done], who)
+    return Done(done, len(found) > at_once and not problem, problem)
+
+
+def _by_id(layer: BaseChannelLayer, ids: Iterable[str]) -> Iterable[DeadLetter]:
+    wanted = set(ids)
+    for letter in layer.dead_letters():
+        if letter.id in wanted:
+            yield letter
+            wanted.remove(letter.id)
+            if not wanted:
+                return
+
+
+def _log(deed: str, letters: Sequence[DeadLetter], who: Any) -> None:
+    """As a warning, so that it is seen with no logging set up: it cannot be undone."""
+    if letters:
+        which = ", ".join(f"{each.id} of {each.channel}" for each in letters[:10])
+        more = f" and {len(letters) - 10} more" if len(letters) > 10 else ""
+        logger.warning(
+            "%s has %s %d dead letter(s): %s%s", who, DEEDS[deed], len(letters), which, more
+        )

@@ -1,0 +1,60 @@
+"""The sockets of the live page: what is sent to them, and whether they may still have it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import close_old_connections
+
+from channels_classic.channel import Channel, Group
+from channels_classic.monitor.access import may_still_look
+
+if TYPE_CHECKING:
+    from channels_classic.asgi import ChannelLayerWrapper
+    from channels_classic.layers.traffic import Content
+
+#: The group of all sockets of the page, and what is attached to each: its session.
+GROUP = KEY = "channels_classic.monitor"
+#: Sockets that are looked at in one check, at most.
+_MOST = 1000
+#: The close code for those who may look no longer.
+NOT_ALLOWED = 4403
+
+_encode = DjangoJSONEncoder(separators=(",", ":")).encode
+
+
+def as_text(content: dict[str, Any]) -> Content:
+    """The message of a frame that holds ``content`` as JSON."""
+    return {"text": _encode(content)}
+
+
+def are_there(layer: ChannelLayerWrapper) -> bool:
+    """Whether anybody looks."""
+    return bool(layer.channel_layer.group_count(GROUP))
+
+
+def show(layer: ChannelLayerWrapper, content: dict[str, Any]) -> None:
+    """Send ``content`` to all of them."""
+    Group(GROUP, channel_layer=layer).send(as_text(content))
+
+
+def enter(layer: ChannelLayerWrapper, reply_channel: object, session_key: str | None) -> None:
+    """From now on the socket of ``reply_channel`` is shown what happens."""
+    name = str(reply_channel)
+    layer.channel_layer.attach(name, KEY, {"session": session_key})
+    Group(GROUP, channel_layer=layer).add(name)
+
+
+def dismiss_others(layer: ChannelLayerWrapper) -> None:
+    """Close the sockets of those who may look no longer, and of those nobody knows."""
+    names = list(islice(layer.channel_layer.group_channels(GROUP), _MOST))
+    known = layer.channel_layer.attached(names, KEY)
+    try:
+        for name, content in zip(names, known, strict=True):
+            if content is None or not may_still_look(content.get("session")):
+                Group(GROUP, channel_layer=layer).discard(name)
+                Channel(name, channel_layer=layer).send({"close": NOT_ALLOWED})
+    finally:
+        close_old_connections()

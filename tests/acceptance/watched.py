@@ -1,0 +1,123 @@
+"""The site that is watched by the live page: its processes, its people and what is sent to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from channels_classic.layers.names import random_letters
+from channels_classic.layers.redis import RedisChannelLayer
+from tests.acceptance.processes import Process, free_port
+
+SITE = Path(__file__).parent / "monitor_site"
+COMMANDS = Path(sys.executable).parent
+PASSWORD = "only-for-tests"
+#: Makes the people of the site: one who may act, one who may look, and one who may not.
+_PEOPLE = f"""
+from django.contrib.auth.models import User
+User.objects.create_superuser("boss", password={PASSWORD!r})
+User.objects.create_user("clerk", password={PASSWORD!r}, is_staff=True)
+User.objects.create_user("guest", password={PASSWORD!r})
+"""
+
+
+class WatchedSite:
+    """On the Redis at a URL, with a prefix of its own."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        prefix = f"{random_letters(8)}:"
+        self.env = {
+            "MONITOR_REDIS": redis_url,
+            "MONITOR_PREFIX": prefix,
+            "MONITOR_DATABASE": str(folder / "db.sqlite3"),
+            "DJANGO_SETTINGS_MODULE": "settings",
+            "COLUMNS": "200",
+        }
+        self.layer = RedisChannelLayer(hosts=[redis_url], prefix=prefix, expiry=600)
+        self.processes: list[Process] = []
+        self.sockets: list[ClientConnection] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
+        """A database with people in it."""
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("shell", "--command", _PEOPLE)
+
+    def manage(self, *words: str) -> None:
+        """Run a management command to its end."""
+        process = self._start("manage", [sys.executable, "manage.py", *words])
+        assert process.wait(60) == 0, process.report()
+
+    def server(self) -> Process:
+        """Start the interface server, and wait until it listens."""
+        command = [COMMANDS / "channels-classic", "server", "asgi:channel_layer"]
+        process = self._start("server", [*command, "-p", str(self.port)])
+        process.wait_for_port(self.port)
+        return process
+
+    def worker(self, *options: str) -> Process:
+        """Start a worker, and wait until it takes messages."""
+        command = [sys.executable, "manage.py", "runworker", "--skip-checks", *options]
+        process = self._start("worker", command)
+        process.wait_for_line("Channels: ")
+        return process
+
+    def command(self, name: str, *options: str) -> str:
+        """What ``channels-classic NAME`` prints, once it has ended well."""
+        words = [COMMANDS / "channels-classic", name, "asgi:channel_layer", *options]
+        process = self._start(name, words)
+        assert process.wait(60) == 0, process.report()
+        return process.output()
+
+    def stats(self, *options: str) -> dict[str, Any]:
+        """The figures, as scripts get them."""
+        found: dict[str, Any] = json.loads(self.command("stats", "--json", *options))
+        return found
+
+    def counted(self) -> dict[str, dict[str, int]]:
+        """The rows of channels in ``top``: what stands below SENT, COMPLETED and so on."""
+        lines = self.command("top", "--once").splitlines()
+        [head] = [line.split() for line in lines if line.startswith("CHANNEL")]
+        rows = [line.split() for line in lines if re.match(r"(work|http|websocket)\.\S+ +\d", line)]
+        return {row[0]: dict(zip(head, _numbers(row), strict=True)) for row in rows}
+
+    def send(self, channel: str, number: int, **content: Any) -> None:
+        """``number`` messages to ``channel``."""
+        for each in range(number):
+            self.layer.send(channel, {"number": each, **content})
+
+    def open(self, number: int) -> None:
+        """Open ``number`` sockets, which stay so."""
+        for _ in range(number):
+            self.sockets.append(connect(f"ws://127.0.0.1:{self.port}/open/", proxy=None))
+
+    def stop(self) -> None:
+        """End what still runs."""
+        for socket in self.sockets:
+            socket.close()
+        for process in self.processes:
+            process.stop()
+        self.layer.close()
+
+    def _start(self, name: str, command: list[str | os.PathLike[str]]) -> Process:
+        log = self.folder / f"{name}-{len(self.processes)}.log"
+        process = Process(command, log=log, env=self.env, cwd=SITE)
+        self.processes.append(process)
+        return process.start()
+
+
+def _numbers(row: list[str]) -> list[Any]:
+    """The cells of a row of ``top``; a duration is two words."""
+    words = [word for word in row[1:] if word not in ("s", "min", "h", "d")]
+    return [row[0], *(float(word.replace(",", "")) if word != "-" else None for word in words)]
