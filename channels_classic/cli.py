@@ -10,9 +10,10 @@ from channels_classic.cli_health import health
 from channels_classic.cli_migrate import migrate
 from channels_classic.cli_new import new
 from channels_classic.cli_server import server
+from channels_classic.cli_site import down, restart, status
 from channels_classic.cli_stats import stats
 from channels_classic.cli_top import top
-from channels_classic.cli_up import down, restart, status, up
+from channels_classic.cli_up import up
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

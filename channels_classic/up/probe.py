@@ -90,9 +90,7 @@ class Probe:
         )
         answer = self._answer(timeout)
         if answer is None:
-            self.close()
-            self._said.seek(0)
-            said = self._said.read().strip() or "it says nothing"
+            said = self.close().strip() or "it says nothing"
             raise UpError(f"The site cannot be loaded:\n\n{textwrap.indent(said, '    ')}\n")
         self.findings = Findings(**answer)
 
@@ -113,10 +111,13 @@ class Probe:
         answer = self._answer(PATIENCE)
         return answer and {kind: set(pids) for kind, pids in answer.items()}
 
-    def close(self) -> None:
-        """End the process."""
+    def close(self) -> str:
+        """End the process; what it has said."""
         self._popen.kill()
         self._popen.communicate()
+        with self._said:
+            self._said.seek(0)
+            return self._said.read()
 
     def _answer(self, timeout: float) -> Any:
         """Its next line; None when there is none in time."""

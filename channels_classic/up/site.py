@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -150,24 +152,21 @@ def hold(popen: subprocess.Popen[str], state: State, say: Say) -> None:
 
 
 def stop(state: State, say: Say) -> bool:
-    """End all that runs, in order; whether there was anything."""
+    """End all that runs, in order, supervisord last; whether there was anything."""
     supervisor = Supervisor(state)
-    was_there = bool(state.relatives()) or supervisor.answers
-    if supervisor.answers:
+    pid, answers = state.supervisord(), supervisor.answers
+    was_there = answers or state.runs
+    if answers:
         supervisor.shutdown()
-        _see_them_end(state, say)
+    elif pid is not None:  # somebody has removed its socket, or it hangs
+        os.kill(pid, signal.SIGTERM)
+    there = _see_who_ended(state, set(), say)
+    while state.supervisord() or supervisor.answers:  # it kills whoever takes too long
+        time.sleep(_POLL)
+        there = _see_who_ended(state, there, say)
+    _see_who_ended(state, there, say)
     state.end_relatives(SERVER_ENDS, on_kill=lambda each: say(_killed(each)))
     return was_there
-
-
-def _see_them_end(state: State, say: Say) -> None:
-    """Until supervisord itself has ended; it kills whoever takes too long."""
-    there: set[str] = set()
-    pid = state.supervisord()
-    while state.supervisord() == pid is not None:
-        there = _see_who_ended(state, there, say)
-        time.sleep(_POLL)
-    _see_who_ended(state, there, say)
 
 
 def _see_who_ended(state: State, there: set[str], say: Say) -> set[str]:

@@ -41,7 +41,6 @@ class State:
         self.config = path / "supervisord.conf"
         self.socket = path / "supervisor.sock"
         self.supervisord_log = path / "supervisord.log"
-        self._pid_file = path / "supervisord.pid"
         self._record = path / "site.json"
 
     def make(self) -> None:
@@ -90,19 +89,25 @@ class State:
             return {}
         return found
 
-    # Processes ----------------------------------------------------------------------------
+    # Processes, where the system has /proc ---------------------------------------------------
 
     def supervisord(self) -> int | None:
         """The pid of the supervisord that runs with this folder's configuration."""
-        try:
-            pid = int(self._pid_file.read_text(encoding="ascii"))
-            words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if os.fsencode(self.config) in words else None
+        ours = [b"supervisor.supervisord", b"-c", os.fsencode(self.config)]
+        for folder in _PROC.glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if words[2:5] == ours:
+                    return int(folder.name)
+        return None
+
+    @property
+    def runs(self) -> bool:
+        """Whether any process is there."""
+        return bool(self.supervisord() or self.relatives())
 
     def relatives(self) -> list[Relative]:
-        """All that run, found by what supervisord has put into their environment.
+        """All that supervisord has started, found by what it has put into their environment.
 
         So a pid that the system has given to somebody else meanwhile does no harm.
         """
