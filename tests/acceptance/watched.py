@@ -17,13 +17,23 @@ from tests.acceptance.processes import Process, free_port
 
 SITE = Path(__file__).parent / "monitor_site"
 COMMANDS = Path(sys.executable).parent
-PASSWORD = "only-for-tests"
-#: Makes the people of the site: one who may act, one who may look, and one who may not.
-_PEOPLE = f"""
+#: Makes the people of the site, one who may act, one who may look and one who may not, and prints
+#: the keys of their sessions.
+_PEOPLE = """
+import json
 from django.contrib.auth.models import User
-User.objects.create_superuser("boss", password={PASSWORD!r})
-User.objects.create_user("clerk", password={PASSWORD!r}, is_staff=True)
-User.objects.create_user("guest", password={PASSWORD!r})
+from django.test import Client
+
+def key_of(user):
+    client = Client()
+    client.force_login(user)
+    return client.session.session_key
+
+print(json.dumps({
+    "boss": key_of(User.objects.create_superuser("boss")),
+    "clerk": key_of(User.objects.create_user("clerk", is_staff=True)),
+    "guest": key_of(User.objects.create_user("guest")),
+}))
 """
 
 
@@ -44,6 +54,8 @@ class WatchedSite:
         self.layer = RedisChannelLayer(hosts=[redis_url], prefix=prefix, expiry=600)
         self.processes: list[Process] = []
         self.sockets: list[ClientConnection] = []
+        #: The keys of the sessions of the people, by their names.
+        self.sessions: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -52,12 +64,14 @@ class WatchedSite:
     def prepare(self) -> None:
         """A database with people in it."""
         self.manage("migrate", "--verbosity", "0")
-        self.manage("shell", "--command", _PEOPLE)
+        printed = self.manage("shell", "--verbosity", "0", "--command", _PEOPLE)
+        self.sessions = json.loads(printed)
 
-    def manage(self, *words: str) -> None:
-        """Run a management command to its end."""
+    def manage(self, *words: str) -> str:
+        """What a management command prints, once it has ended well."""
         process = self._start("manage", [sys.executable, "manage.py", *words])
         assert process.wait(60) == 0, process.report()
+        return process.output()
 
     def server(self) -> Process:
         """Start the interface server, and wait until it listens."""

@@ -56,9 +56,9 @@ def rows(title: str, page: str = "settings") -> list[list[nodes.entry]]:
     return [list(row.findall(nodes.entry)) for row in body.children]  # type: ignore[union-attr]
 
 
-def names(title: str) -> set[str]:
+def names(title: str, page: str = "settings") -> set[str]:
     """What the first column of the table names."""
-    return {each.astext() for row in rows(title) for each in row[0].findall(nodes.literal)}
+    return {each.astext() for row in rows(title, page) for each in row[0].findall(nodes.literal)}
 
 
 @pytest.mark.parametrize("layer_class", LAYERS, ids=lambda each: each.__name__)
