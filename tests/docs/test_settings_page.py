@@ -79,15 +79,16 @@ def test_the_page_has_the_keys_of_a_layer() -> None:
     assert names("Keys of a layer") == set(checks.KEYS)
 
 
-def test_the_page_has_the_options_of_the_server_command() -> None:
-    command = main.commands["server"]
+@pytest.mark.parametrize("command", ["server", "up"])
+def test_the_page_has_the_options_of_the_command(command: str) -> None:
     found = {
         name
-        for option in command.params
+        for option in main.commands[command].params
         if isinstance(option, click.Option)
         for name in (*option.opts, *option.secondary_opts)
     }
-    assert names("channels-classic server") == found
+    named = {each for each in names(f"channels-classic {command}") if each.startswith("-")}
+    assert named == found
 
 
 def test_the_page_has_the_keys_of_the_server_with_their_defaults() -> None:
