@@ -42,14 +42,22 @@ EXAMPLE = ["Pillow>=11", "djangorestframework>=3.16"]
 MIGRATE = ["libcst>=1.8"]
 # `channels-classic top`.
 TOP = ["rich>=13.9"]
+METRICS = ["prometheus-client>=0.22"]
+OTEL = [
+    "opentelemetry-api>=1.30",
+    "opentelemetry-exporter-otlp-proto-http>=1.30",
+    "opentelemetry-sdk>=1.30",
+]
 DOCS = ["sphinx>=8.2,<9", "furo>=2025.7.19"]
 TEST = [
     *DOCS,
     *ENCRYPTION,
     *EXAMPLE,
     *HTTP2,
+    *METRICS,
     *MIGRATE,
     *TOP,
+    *OTEL,
     "build>=1.2",
     # What is in deploy/compose, where there is no engine.
     "compose-spec>=0.2.1",
@@ -137,7 +145,9 @@ setup(
         "example": EXAMPLE,
         "http2": HTTP2,
         "local": LOCAL,
+        "metrics": METRICS,
         "migrate": MIGRATE,
+        "otel": OTEL,
         "docs": DOCS,
         "test": TEST,
         "top": TOP,

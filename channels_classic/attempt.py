@@ -23,6 +23,7 @@ from channels_classic.layers.counters import Counter
 from channels_classic.layers.traffic import Content, Delivery, Envelope, Reasons
 from channels_classic.log import serving
 from channels_classic.message import Message
+from channels_classic.observer import Observer, Run
 from channels_classic.outbox import Outbox
 from channels_classic.pace import Pace
 from channels_classic.policy import MESSAGE_RETRIES, Next, Outcome, Policy, decide, policy_of
@@ -45,6 +46,8 @@ class Verdict(NamedTuple):
     sends: list[Envelope]
     #: Why the message goes to the dead letters, if it does.
     reasons: Reasons | None = None
+    #: In how many seconds it is tried again, if it is.
+    again: float | None = None
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Attempts:
     #: The name of this process in dead letters, and who sends the signals around consumers.
     worker: str
     sender: Any
+    observer: Observer
     message_retries: int = MESSAGE_RETRIES
     callback: Callable[[str, Message], None] | None = None
 
@@ -82,6 +86,7 @@ class Attempts:
         match = find(message, self.layer.router)
         if match is None:
             self.hand.tally.add(delivery.channel, Counter.UNROUTED)
+            self.observer.unrouted(delivery.channel)
             self.hand.tally.complete(delivery.channel)
             self.hand.finish(delivery)
             return
@@ -97,18 +102,23 @@ class Attempts:
         else:
             self._run(delivery, message, match, policy)
 
+    def _observed(self, delivery: Delivery, match: Match) -> Run:
+        return self.observer.run(delivery, match, self.hand.receiver.waited)
+
     # On the worker thread ---------------------------------------------------------------
 
     def _run(self, delivery: Delivery, message: Message, match: Match, policy: Policy) -> None:
         limit = None if policy.time_limit is None else self.hand.limit.of(policy.time_limit)
         began = time.monotonic()
-        result = run(message, match, sender=self.sender, limit=limit)
-        self.hand.tally.complete(delivery.channel)
-        self.pace.took(time.monotonic() - began)
-        if result.outcome is Outcome.DONE:
-            self.hand.finish(delivery, result.outbox.take(self._raw_layer))
-        else:
-            self._conclude(self._verdict(result, delivery, message, policy))
+        with self._observed(delivery, match) as seen:
+            result = run(message, match, sender=self.sender, limit=limit)
+            seen.ended(result)
+            self.hand.tally.complete(delivery.channel)
+            self.pace.took(time.monotonic() - began)
+            if result.outcome is Outcome.DONE:
+                self.hand.finish(delivery, result.outbox.take(self._raw_layer))
+            else:
+                self._conclude(self._verdict(result, delivery, message, policy, seen))
         if result.outbox.sends:
             self._flush_others(result.outbox)
 
@@ -140,16 +150,20 @@ class Attempts:
     async def _run_async(
         self, delivery: Delivery, message: Message, match: Match, policy: Policy
     ) -> None:
-        result = await run_async(message, match, sender=self.sender, time_limit=policy.time_limit)
-        self.hand.tally.complete(delivery.channel)
-        verdict = self._verdict(result, delivery, message, policy)
+        with self._observed(delivery, match) as seen:
+            result = await run_async(
+                message, match, sender=self.sender, time_limit=policy.time_limit
+            )
+            seen.ended(result)
+            self.hand.tally.complete(delivery.channel)
+            verdict = self._verdict(result, delivery, message, policy, seen)
         refused = await self._put(verdict)
         await outbox.deliver_async(self._raw_layer, refused)
         await result.outbox.flush_async()
 
     async def _put(self, verdict: Verdict) -> list[Envelope]:
         """Put the answers on the bus, when it is away as soon as it is back; the refused ones."""
-        done, sends, reasons = verdict
+        done, sends, reasons, _ = verdict
         receiver, layer = self.hand.receiver, self._raw_layer
         if reasons is None:
             return await self._insist(lambda sends: receiver.settle_async(done, sends), sends)
@@ -177,6 +191,15 @@ class Attempts:
     # What it comes to -------------------------------------------------------------------
 
     def _verdict(
+        self, result: Result, delivery: Delivery, message: Message, policy: Policy, seen: Run
+    ) -> Verdict:
+        verdict = self._judged(result, delivery, message, policy)
+        seen.concluded(
+            again=verdict.again, reason=verdict.reasons.error if verdict.reasons else None
+        )
+        return verdict
+
+    def _judged(
         self, result: Result, delivery: Delivery, message: Message, policy: Policy
     ) -> Verdict:
         if result.outcome is Outcome.DONE:
@@ -217,7 +240,7 @@ class Attempts:
             attempts=delivery.attempts + 1,
             crashes=delivery.crashes,
         )
-        return Verdict(delivery._replace(lane=""), [again])
+        return Verdict(delivery._replace(lane=""), [again], again=again.delay)
 
     def _encoded(self, content: Content) -> Any:
         kept = {key: value for key, value in content.items() if key != _RETRIES}

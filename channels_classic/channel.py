@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from channels_classic import outbox
+from channels_classic import outbox, tracing
 from channels_classic.asgi import channel_layers
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import ChannelFull, InvalidName
@@ -63,7 +63,8 @@ class _Target:
 
     def _prepared(self, content: Content, delay: float) -> Envelope:
         layer = self.channel_layer.channel_layer
-        return layer.prepare(self.name, content, to_group=self._to_group, delay=delay)
+        carried = tracing.sent(self.name, content, to_group=self._to_group, delay=delay)
+        return layer.prepare(self.name, carried, to_group=self._to_group, delay=delay)
 
     def _held_back(self, envelope: Envelope, immediately: bool) -> bool:
         """Whether it goes with the other sends of the consumer that runs here."""

@@ -14,10 +14,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from channels_classic import __version__
+from channels_classic import __version__, tracing_setup
 from channels_classic.asgi import is_local_only
 from channels_classic.cli_target import layer_of, load
 from channels_classic.exceptions import ChannelsError
+from channels_classic.log import FORMATS as LOG_FORMATS
 from channels_classic.log import setup_logger
 from channels_classic.notify import say_ready
 from channels_classic.server.access import FORMATS, AccessLog, LogFile, Stream
@@ -111,8 +112,14 @@ def _option(each: Field[Any]) -> Callable[[Any], Any]:
 @click.option(
     "--access-log-format",
     type=click.Choice(list(FORMATS)),
-    default="classic",
-    help="Of Channels 1; those of other web servers; or JSON, which has the request ids.",
+    help="Of Channels 1; those of other web servers; or JSON, which has the request ids.  "
+    "[default: classic, or json with --log-format json]",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(list(LOG_FORMATS)),
+    default="text",
+    help="Of what the server says: text, or a JSON object a line with the request ids.",
 )
 @click.option(
     "-v",
@@ -133,7 +140,7 @@ def server(channel_layer: str, **options: Any) -> None:
     second one ends at once. With --processes SIGHUP replaces the processes, one after the other,
     by new ones with new code, settings and certificates; no request is lost.
     """
-    setup_logger("channels_classic.server", options["verbosity"])
+    setup_logger("channels_classic.server", options["verbosity"], options["log_format"])
     inheritance = Inheritance.claim()
     try:
         if options["processes"] and inheritance is None:
@@ -152,6 +159,7 @@ def _run_processes(listen: Listen, number: int) -> int:
 
 def _run(path: str, options: dict[str, Any], inheritance: Inheritance | None) -> None:
     application = _application(path, _given(ServerOptions, options))
+    tracing_setup.set_up("channels-classic server")
     limits = Limits(**{**configured(Limits), **_given(Limits, options)})
 
     def on_ready(addresses: list[str]) -> None:
@@ -164,8 +172,7 @@ def _run(path: str, options: dict[str, Any], inheritance: Inheritance | None) ->
 
     with _access_log(options) as stream:
         if stream is not None:
-            style = options["access_log_format"]
-            application.use(action_logger=AccessLog(stream, style))
+            application.use(action_logger=AccessLog(stream, _access_style(options)))
         _collect_rarely()
         run_server(
             application, _listen(options), limits, on_ready=on_ready, inheritance=inheritance
@@ -231,6 +238,12 @@ def _access_log(options: dict[str, Any]) -> Iterator[Stream | None]:
             raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
         with contextlib.closing(stream):
             yield stream
+
+
+def _access_style(options: dict[str, Any]) -> str:
+    """JSON lines are for a program that reads both."""
+    given: str | None = options["access_log_format"]
+    return given or ("json" if options["log_format"] == "json" else "classic")
 
 
 def _say_which_layer(application: InterfaceServer) -> None:

@@ -23,6 +23,7 @@ from channels_classic.exceptions import LayerUnavailable
 from channels_classic.hands import Hand
 from channels_classic.layers.names import random_letters
 from channels_classic.message import Message
+from channels_classic.observer import Observer
 from channels_classic.pace import Pace
 from channels_classic.policy import MESSAGE_RETRIES
 from channels_classic.signals import worker_beat, worker_ready
@@ -72,6 +73,7 @@ class Worker:
         self._watch = Watch()
         self.runner = AsyncRunner()
         self._duty = Duty(self.runner)
+        self.observer = Observer()
         #: Of this process: what dead letters and the bus know it by.
         self.name = worker_name()
 
@@ -187,6 +189,7 @@ class Worker:
             self._stop,
             worker=self.name,
             sender=type(self),
+            observer=self.observer,
             message_retries=self.message_retries,
             callback=self.callback,
         )
@@ -224,6 +227,7 @@ class WorkerGroup(Worker):
             worker._watch = self._watch
             worker._duty = self._duty
             worker.runner = self.runner
+            worker.observer = self.observer
             worker.name = self.name
 
     def ready(self) -> None:

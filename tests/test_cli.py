@@ -72,7 +72,7 @@ def started(monkeypatch):
 @pytest.fixture(autouse=True)
 def _quiet_logging(monkeypatch):
     """The command sets up logging for its process; here it must leave the loggers alone."""
-    monkeypatch.setattr(cli_server, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_server, "setup_logger", lambda *arguments: None)
 
 
 def run(*arguments, path="tests.test_cli:layer"):

@@ -80,7 +80,7 @@ def make(monkeypatch):
 @pytest.fixture(autouse=True)
 def _quick_and_quiet(monkeypatch):
     """The command sets up logging for its process; here it must leave the loggers alone."""
-    monkeypatch.setattr(cli_health, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_health, "setup_logger", lambda *arguments: None)
     monkeypatch.setattr(cli_health, "PAUSE", 0.001)
 
 

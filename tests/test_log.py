@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import subprocess
@@ -136,3 +137,33 @@ def test_the_filter_gives_each_record_the_id():
         assert RequestIdFilter().filter(records[0])
     assert RequestIdFilter().filter(records[1])
     assert [record.request_id for record in records] == ["a1-b2", "-"]
+
+
+# Lines for programs -------------------------------------------------------------------------------
+
+
+def test_each_line_of_json_is_an_object_whatever_is_said_in_it(written):
+    logger = setup_logger("tests.logger", style="json")
+    with serving("a1-b2"):
+        logger.warning("two\nlines, %s \u2028 and \ud800", "é")
+    try:
+        raise KeyError("mistake")
+    except KeyError:
+        logger.exception("it failed")
+    first, second = (json.loads(line) for line in written().splitlines())
+    assert first.pop("ts").endswith("+00:00")
+    assert first == {
+        "level": "WARNING",
+        "logger": "tests.logger",
+        "message": "two\nlines, é \u2028 and \ud800",
+        "request_id": "a1-b2",
+    }
+    assert (second["level"], second["request_id"]) == ("ERROR", None)
+    assert second["exception"].startswith("Traceback")
+    assert second["exception"].endswith("KeyError: 'mistake'")
+
+
+def test_the_next_to_set_up_decides_how_lines_look(written):
+    setup_logger("tests.logger", style="json")
+    setup_logger("tests.logger").warning("look out")
+    assert written().endswith("WARNING look out\n")

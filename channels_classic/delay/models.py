@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.utils import timezone
 
+from channels_classic import tracing
 from channels_classic.asgi import channel_layers
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.layers.base import BaseChannelLayer
@@ -128,5 +129,5 @@ def check(content: Any, layer: Layer) -> DelayedMessage:
         raise ValueError(f"the delay is a number of milliseconds, not {delay!r:.80}")
     layer.prepare(channel, content["content"])
     message = DelayedMessage(channel_name=channel)
-    message.content, message.delay = content["content"], delay
+    message.content, message.delay = tracing.sent(channel, content["content"]), delay
     return message

@@ -74,6 +74,10 @@ class Receiver:
         """``settle`` from an event loop, beside a thread that waits in ``exchange``."""
         return await self.layer.deliver_async(sends)
 
+    def waited(self, delivery: Delivery) -> float | None:
+        """For how many seconds a message in hand has been on the bus; None if nobody knows."""
+        return None
+
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Put messages that were taken and not started back, for other workers. Thread-safe.
 

@@ -148,6 +148,8 @@ def _json(protocol: str, action: str, details: Details) -> str:
         line["code"] = details.get("code")
     if "time_taken" in details:
         line["duration"] = round(details["time_taken"], 6)
+    if trace := details.get("trace_id"):
+        line["trace_id"] = trace
     line |= {
         "referer": _header(details, b"referer"),
         "user_agent": _header(details, b"user-agent"),

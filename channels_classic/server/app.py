@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.server import heads
 from channels_classic.server.bus import Bus
 from channels_classic.server.client import Receive, Send
+from channels_classic.server.figures import figures_of
 from channels_classic.server.http import HttpConnection
 from channels_classic.server.options import ServerOptions, configured
 from channels_classic.server.probes import Probes
@@ -32,6 +34,7 @@ class InterfaceServer:
         self.options = ServerOptions(**{**configured(ServerOptions), **options})
         self._proxies = Proxies(self.options.trusted_proxies)
         self._probes = Probes(self.options)
+        self._figures = figures_of(self.options)
         #: Whether the server stops, and takes nothing new; see ``drain``.
         self.draining = False
         #: Called when the server is on the bus, right before it takes its first connection.
@@ -39,12 +42,21 @@ class InterfaceServer:
         self._bus: Bus | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        kind = scope["type"]
         if self._probes.are_for(scope):
             if not self.draining:
                 self._probes.start(self._open_bus())
             await self._probes.answer(scope, send, draining=self.draining)
             return
+        figures = self._figures
+        if figures is None:
+            await self._serve(scope, receive, send)
+        elif figures.are_for(scope):
+            await figures.answer(scope, send)
+        else:
+            await figures.count(partial(self._serve, scope), scope, receive, send)
+
+    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        kind = scope["type"]
         if self._proxies and kind != "lifespan":
             scope = self._proxies.look_behind(scope)
         if kind in ("http", "websocket") and (fault := heads.fault(scope)):
@@ -97,6 +109,7 @@ class InterfaceServer:
         self.options = replace(self.options, **options)
         self._proxies = Proxies(self.options.trusted_proxies)
         self._probes = Probes(self.options)
+        self._figures = figures_of(self.options)
 
     def note(self, counter: str, text: str) -> None:
         """Count and log, sparingly, what an engine of ours has done to a client."""
@@ -106,5 +119,7 @@ class InterfaceServer:
     def _open_bus(self) -> Bus:
         """One for this process; also where the host does not speak the lifespan protocol."""
         if self._bus is None:
-            self._bus = Bus(self.channel_layer)
+            self._bus = Bus(
+                self.channel_layer, on_count=self._figures.refused if self._figures else None
+            )
         return self._bus

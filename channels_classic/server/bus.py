@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
@@ -32,9 +32,11 @@ _LAST_MESSAGES = 2.0
 class Bus:
     """Sends with a deadline, knows which channels have workers, and holds the reply listener."""
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def __init__(
+        self, layer: BaseChannelLayer, *, on_count: Callable[[str], None] | None = None
+    ) -> None:
         self.layer = layer
-        self.replies = ReplyListener(layer)
+        self.replies = ReplyListener(layer, on_count)
         #: Logs a thing once in a while: ``say(level, thing, text)``.
         self.say = Sparingly(logger)
         #: The event streams that are open.

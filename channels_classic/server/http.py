@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from channels_classic import tracing
 from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_classic.log import serving
-from channels_classic.server import ids, translate
+from channels_classic.server import ids, traces, translate
 from channels_classic.server.answers import Answers
 from channels_classic.server.bus import Bus
 from channels_classic.server.client import ClientGone, Failure, Receive, Send
@@ -54,6 +55,7 @@ class HttpConnection:
         self._cut: asyncio.Timeout | None = None
         self._stream: EventStream | None = None
         self._request_id = ""
+        self._span = tracing.NOTHING
         self._status = 0
         self._size = 0
 
@@ -78,8 +80,11 @@ class HttpConnection:
         duty.answering += 1
         self._request_id = ids.request_id(self._scope, reply_channel)
         try:
-            with serving(self._request_id):
-                await self._serve_or_fail(reply_channel)
+            with serving(self._request_id), traces.request(self._scope) as self._span:
+                try:
+                    await self._serve_or_fail(reply_channel)
+                finally:
+                    traces.answered(self._span, self._status, self._request_id)
         finally:
             if self._leaving is not None:
                 self._leaving.cancel()
@@ -112,6 +117,7 @@ class HttpConnection:
             content = translate.http_disconnect(
                 self._scope, reply_channel=reply_channel, request_id=self._request_id
             )
+            self._span.carry(content)
             await self._bus.tell("http.disconnect", content)
             raise
 
@@ -125,6 +131,7 @@ class HttpConnection:
             body_channel=self._upload.channel,
             request_id=self._request_id,
         )
+        self._span.carry(content)
         try:
             await self._bus.send("http.request", content, wait=self._options.full_wait)
         except ChannelFull:
@@ -308,6 +315,8 @@ class HttpConnection:
             "http_version": self._scope.get("http_version", "1.1"),
             "headers": self._scope["headers"],
         }
+        if trace := self._span.trace_id:
+            details["trace_id"] = trace
         self._options.action_logger("http", "complete", details)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.exceptions import LayerUnavailable
@@ -43,6 +44,7 @@ class Lane:
         "_timer",
         "_waiter",
         "_waiting",
+        "on_dealt_with",
         "ordered",
     )
 
@@ -50,6 +52,8 @@ class Lane:
         self, bus: Bus, reply_channel: str, options: ServerOptions, *, ordered: bool
     ) -> None:
         self.ordered = ordered
+        #: Told the number of each message that has been dealt with, and whether it is lost.
+        self.on_dealt_with: Callable[[int, bool], None] | None = None
         self._bus = bus
         self._reply_channel = reply_channel
         self._options = options
@@ -135,7 +139,7 @@ class Lane:
             return  # it was given up
         if lost:
             self._say_lost("its worker died, or nobody took it in time")
-        self._go_on()
+        self._go_on(lost=lost)
 
     def doubt(self) -> None:
         """The receipt of the message on the bus may never come: do not wait for long."""
@@ -155,13 +159,15 @@ class Lane:
             return
         self._bus.replies.count(_channel(self._in_flight), "lost_count")
         self._say_lost("the bus has lost it, or its receipt")
-        self._go_on()
+        self._go_on(lost=True)
 
     def _say_lost(self, why: str) -> None:
         text = f"Lost message {self._in_flight} of the WebSocket {self._reply_channel}: {why}"
         self._bus.say(logging.WARNING, "lost", text)
 
-    def _go_on(self) -> None:
+    def _go_on(self, *, lost: bool) -> None:
+        if self.on_dealt_with is not None:
+            self.on_dealt_with(self._in_flight, lost)
         self._in_flight = _NONE
         self._stop_timer()
         if self._waiting:

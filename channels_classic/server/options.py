@@ -92,6 +92,11 @@ class ServerOptions:
     ready_path: str = setting(
         "/-/readyz", "Path of the probe that says 200 while this server takes and serves traffic."
     )
+    metrics_path: str = setting(
+        "",
+        "Path of the metrics for Prometheus, such as /-/metrics, to be kept from strangers; by "
+        "default there are none. Needs the extra metrics.",
+    )
     stalled_after: float = setting(
         30.0, "Seconds without progress on a channel with messages that make the probes fail."
     )
@@ -107,7 +112,7 @@ class ServerOptions:
 
     def __post_init__(self) -> None:
         _check(self)
-        for name in ("root_path", "live_path", "ready_path"):
+        for name in ("root_path", "live_path", "ready_path", "metrics_path"):
             if getattr(self, name) and not getattr(self, name).startswith("/"):
                 raise BadOption(f"{name} must begin with '/', not {getattr(self, name)!r}")
         for each in self.allowed_origins:

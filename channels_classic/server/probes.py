@@ -44,11 +44,12 @@ class Probes:
 
     async def answer(self, scope: Mapping[str, Any], send: Send, *, draining: bool) -> None:
         """Answer a connection that asks; a server that is ``draining`` is not ready."""
-        if scope["method"] not in ("GET", "HEAD"):
-            return await _send(send, 405, {"status": "GET or HEAD"}, (b"allow", b"GET, HEAD"))
+        if await is_refused(scope, send):
+            return
         reasons = await self._reasons(scope["path"], draining)
         status = {"status": "failing", "reasons": reasons} if reasons else {"status": "ok"}
-        return await _send(send, 503 if reasons else 200, status, is_head=scope["method"] == "HEAD")
+        body = json.dumps(status).encode() + b"\n"
+        await reply(scope, send, body, status=503 if reasons else 200)
 
     async def _reasons(self, path: str, draining: bool) -> list[str]:
         if self._vitals is None:
@@ -59,19 +60,29 @@ class Probes:
         return [*([STOPPING] if draining else []), *self._vitals.not_ready()]
 
 
-async def _send(
+async def is_refused(scope: Mapping[str, Any], send: Send) -> bool:
+    """Whether a request only asks, as all may do here; else it has got its answer."""
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    body = b'{"status": "GET or HEAD"}\n'
+    await reply(scope, send, body, (b"allow", b"GET, HEAD"), status=405)
+    return True
+
+
+async def reply(
+    scope: Mapping[str, Any],
     send: Send,
-    status: int,
-    content: dict[str, Any],
+    body: bytes,
     *headers: tuple[bytes, bytes],
-    is_head: bool = False,
+    status: int = 200,
+    kind: bytes = b"application/json",
 ) -> None:
-    body = json.dumps(content).encode() + b"\n"
+    """Send ``body``, which is of this time alone, to who asks for something of the server's own."""
     fixed = [
-        (b"content-type", b"application/json"),
+        (b"content-type", kind),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
-    sent = b"" if is_head else body
+    sent = b"" if scope["method"] == "HEAD" else body
     await send({"type": "http.response.body", "body": sent, "more_body": False})

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from channels_classic.backoff import growing_pauses
 from channels_classic.server.family import VARIABLE, Inheritance
+from channels_classic.server.figures import Gathered
 from channels_classic.stopping import on_stop
 
 logger = logging.getLogger("channels_classic.server")
@@ -69,6 +70,7 @@ class Processes:
         self._number = number
         self._on_ready = on_ready
         self._folder = _folder()
+        self._figures = Gathered()
         self._children: list[_Child] = []
         self._generation = 0
         self._started = self._stopping = False
@@ -111,6 +113,7 @@ class Processes:
                     self._step()
         finally:
             self.kill()
+            self._figures.remove()
             self._selector.close()
             self._bell.close()
             self._rope.close()
@@ -173,7 +176,11 @@ class Processes:
         try:
             popen = subprocess.Popen(
                 self._command,
-                env={**os.environ, VARIABLE: inheritance.to_text(speaks=not self._started)},
+                env={
+                    **os.environ,
+                    **self._figures.environment,
+                    VARIABLE: inheritance.to_text(speaks=not self._started),
+                },
                 pass_fds=inheritance.descriptors,
                 cwd=self._folder,
             )
@@ -204,6 +211,7 @@ class Processes:
         expected = child.leaving or self._stopping
         child.leave()
         status = child.popen.wait()
+        self._figures.forget(child.popen.pid)
         self._children.remove(child)
         if expected:
             return

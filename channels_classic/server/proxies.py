@@ -12,6 +12,8 @@ from channels_classic.server.options import BadOption
 
 #: Trusts the peers of a UNIX socket, which have no address; and trusts everybody.
 UNIX, EVERYBODY = "unix", "*"
+#: Where a scope says that its peer is one of them.
+TRUSTED = "channels_classic.trusted"
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
@@ -47,7 +49,7 @@ class Proxies:
         """
         if not self.trust(scope):
             return scope
-        found = dict(scope)
+        found = {**scope, TRUSTED: True}
         if address := self._client(_all(scope, b"x-forwarded-for")):
             found["client"] = (address, 0)
         schemes = _all(scope, b"x-forwarded-proto")

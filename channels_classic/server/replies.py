@@ -7,6 +7,7 @@ import itertools
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from channels_classic.backoff import Backoff
@@ -43,8 +44,11 @@ class Connection(Protocol):
 class ReplyListener:
     """Reads what comes for this process and hands it to the connections, by their local names."""
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def __init__(
+        self, layer: BaseChannelLayer, on_count: Callable[[str], None] | None = None
+    ) -> None:
         self._layer = layer
+        self._on_count = on_count
         self.process = f"server.reply.{secrets.token_hex(6)}!"
         self._connections: dict[str, Connection] = {}
         self._lanes: dict[str, Lane] = {}
@@ -101,6 +105,8 @@ class ReplyListener:
     def count(self, channel: str, counter: str) -> None:
         """Count one more of what ``counter`` says, a value of the layers' ``Counter``."""
         self._inbox.count(channel, cast("Counter", counter))
+        if self._on_count is not None:
+            self._on_count(counter)
 
     # Starting and stopping ------------------------------------------------------------
 

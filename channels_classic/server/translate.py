@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from channels_classic import tracing
 from channels_classic.utils import check_close_code
 
 Content = dict[str, Any]
@@ -14,6 +15,8 @@ Event = dict[str, Any]
 Scope = Mapping[str, Any]
 Header = tuple[bytes, bytes]
 
+#: What goes to a group may reach consumers, too: it may have a trace, which is not for clients.
+_TRACE_KEYS = frozenset(tracing.KEYS)
 _SOCKET_KEYS = frozenset({"text", "bytes", "close", "accept"})
 _RESPONSE_KEYS = frozenset(
     {"status", "status_text", "headers", "content", "more_content", "heartbeat"}
@@ -116,6 +119,15 @@ def _common(scope: Scope, root_path: str, default_scheme: str) -> Content:
     }
 
 
+def close_code(event: Event) -> int | None:
+    """The code of the close frame, or 1006 when there was none.
+
+    The default engine reports 1005, "a frame without a code", for both; a frame has a reason.
+    """
+    code: int | None = event.get("code")
+    return 1006 if code == 1005 and "reason" not in event else code
+
+
 # To the client ---------------------------------------------------------------------------
 
 
@@ -123,7 +135,7 @@ def http_events(content: Content, *, started: bool) -> list[Event]:
     """The ASGI events of one part of a response, or ``BadReply``; none for a server push."""
     if "request" in content and not started:
         return []  # no client of ours takes pushes
-    if unknown := content.keys() - _RESPONSE_KEYS:
+    if (unknown := content.keys() - _RESPONSE_KEYS) and (unknown := unknown - _TRACE_KEYS):
         raise BadReply(f"a response has no key {', '.join(map(repr, sorted(unknown)))}")
     if started == ("status" in content):
         raise BadReply(
@@ -233,7 +245,7 @@ def as_denial(events: list[Event]) -> list[Event]:
 
 
 def _frame(content: Content) -> list[Event]:
-    if unknown := content.keys() - _SOCKET_KEYS:
+    if (unknown := content.keys() - _SOCKET_KEYS) and (unknown := unknown - _TRACE_KEYS):
         raise BadReply(
             f"a reply to a WebSocket has no key {', '.join(map(repr, sorted(unknown)))}: "
             "use text, bytes, close and accept"

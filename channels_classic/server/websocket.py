@@ -12,11 +12,13 @@ from urllib.parse import quote
 from channels_classic.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_classic.log import serving
 from channels_classic.origin_patterns import matches
-from channels_classic.server import ids, translate
+from channels_classic.server import ids, traces, translate
 from channels_classic.server.bus import Bus
 from channels_classic.server.rate import Rate
+from channels_classic.server.traces import SocketTraces
 
 if TYPE_CHECKING:
+    from channels_classic import tracing
     from channels_classic.server.client import Receive, Send
     from channels_classic.server.lane import Lane
     from channels_classic.server.options import ServerOptions
@@ -53,6 +55,9 @@ class WebsocketConnection:
         self._began = time.monotonic()
         self._lane: Lane
         self._order = 0
+        self._traces: SocketTraces | None = None
+        #: The status of the answer that refused the handshake.
+        self._denied = 0
         self._accepted = False
         self._closed = False
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -170,7 +175,9 @@ class WebsocketConnection:
         code: int | None = 1006  # unless somebody says how it ended
         accepted, duty = False, self._bus.replies.duty
         try:
-            accepted = await self._handshake()
+            with traces.request(self._scope) as span:
+                accepted = await self._handshake(span)
+                self._note_answer(span)
             duty.sockets += accepted
             self._log("connected" if accepted else "rejected")
             if accepted:
@@ -218,7 +225,14 @@ class WebsocketConnection:
         finally:
             self._bus.replies.remove_lane(self._reply_channel)
 
-    async def _handshake(self) -> bool:
+    def _note_answer(self, span: tracing.Span) -> None:
+        denied = self._denied or (403 if self._closed else 0)
+        traces.answered(span, 101 if self._accepted else denied, self._request_id)
+        if self._accepted and span.trace_id:
+            self._traces = SocketTraces(span, self._scope["path"])
+            self._lane.on_dealt_with = self._traces.end
+
+    async def _handshake(self, span: tracing.Span) -> bool:
         """Whether a consumer has accepted the socket."""
         if not await self._bus.has_worker("websocket.connect"):
             await self._refuse(503, _UNAVAILABLE, "No worker is running to serve this socket.")
@@ -229,6 +243,7 @@ class WebsocketConnection:
             root_path=self._options.root_path,
             request_id=self._request_id,
         )
+        span.carry(content)
         try:
             await self._lane.connect(content, wait=self._options.full_wait)
         except (ChannelFull, LayerUnavailable, MessageTooLarge) as error:
@@ -262,6 +277,7 @@ class WebsocketConnection:
     async def _deny(self, events: list[dict[str, Any]], *, code: int = 1000) -> None:
         """Answer the handshake with a page where the engine can, else with its plain 403."""
         self._closed = True
+        self._denied = events[0].get("status", 403)
         if "websocket.http.response" not in (self._scope.get("extensions") or {}):
             events = [{"type": "websocket.close", "code": code}]
         for event in events:
@@ -283,7 +299,7 @@ class WebsocketConnection:
         while True:
             event = await self._next_event()
             if event["type"] == "websocket.disconnect":
-                return _close_code(event)
+                return translate.close_code(event)
             if rate is not None and not rate.allows(time.monotonic()):
                 await self._end_flood()
                 return await self._await_disconnect()
@@ -296,10 +312,14 @@ class WebsocketConnection:
                 order=self._order,
                 request_id=self._request_id,
             )
+            if self._traces is not None:
+                self._traces.begin(self._order, content, "websocket.receive")
             try:
                 await self._lane.receive(content, number=self._order, size=_size(content))
             except MessageTooLarge:
                 await self._close(1009)
+            if self._traces is not None and not self._lane.ordered:
+                self._traces.end(self._order)
 
     def _message_rate(self) -> Rate | None:
         per_second = self._options.message_rate
@@ -317,7 +337,7 @@ class WebsocketConnection:
         """The close code, once the client has answered; what it says meanwhile goes nowhere."""
         while (event := await self._next_event())["type"] != "websocket.disconnect":
             pass
-        return _close_code(event)
+        return translate.close_code(event)
 
     async def _next_event(self) -> dict[str, Any]:
         """What the client does next; the handshake may have begun to wait for it already."""
@@ -333,11 +353,15 @@ class WebsocketConnection:
 
     async def _tell_the_end(self, code: int | None) -> None:
         content = self._disconnect(code, order=self._order + 1)
+        if self._traces is not None:
+            self._traces.begin(self._order + 1, content, "websocket.disconnect")
         try:
             await self._lane.finish()
         finally:  # when the server stops, too
             await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT, always=True)
             self._bus.replies.withdraw_will(self._reply_channel)
+            if self._traces is not None:
+                self._traces.end_all()
 
     def _disconnect(self, code: int | None, *, order: int) -> dict[str, Any]:
         return translate.websocket_disconnect(
@@ -363,15 +387,6 @@ class WebsocketConnection:
                 **more,
             }
             self._options.action_logger("websocket", action, details)
-
-
-def _close_code(event: dict[str, Any]) -> int | None:
-    """The code of the close frame, or 1006 when there was none.
-
-    The default engine reports 1005, "a frame without a code", for both; a frame has a reason.
-    """
-    code: int | None = event.get("code")
-    return 1006 if code == 1005 and "reason" not in event else code
 
 
 def _size(content: dict[str, Any]) -> int:

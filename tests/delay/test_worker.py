@@ -219,7 +219,7 @@ def test_a_signal_ends_it_soon(project, number):
 @pytest.fixture(autouse=True)
 def _quiet_logging(monkeypatch):
     """The command sets up logging for its process; here it must leave the loggers alone."""
-    monkeypatch.setattr(rundelay, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(rundelay, "setup_logger", lambda *arguments: None)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def served(settings, monkeypatch):
         "default": {"BACKEND": MEMORY, "ROUTING": [route("work", print)]},
     }
     monkeypatch.setattr(runserver, "run_server", run_server)
-    monkeypatch.setattr(runserver, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(runserver, "setup_logger", lambda *arguments: None)
     monkeypatch.setattr(WorkerGroup, "ready", ready)
     monkeypatch.setattr(WorkerGroup, "run", lambda group: None)
     monkeypatch.setattr(runserver.Command, "check_migrations", lambda self: None)

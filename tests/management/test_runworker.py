@@ -30,7 +30,7 @@ def _site(settings, monkeypatch):
     """A layer that workers can share; the loggers of the test run are left alone."""
     entry = {"BACKEND": REDIS, "ROUTING": routes, "CONFIG": {"hosts": ["redis://127.0.0.1:1"]}}
     settings.CHANNEL_LAYERS = {"default": entry, "other": {**entry, "ROUTING": []}}
-    monkeypatch.setattr(runworker, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(runworker, "setup_logger", lambda *arguments: None)
 
 
 @pytest.fixture
@@ -132,6 +132,7 @@ def test_the_signals_of_the_process_and_of_each_thread_are_sent_in_this_order(ra
 
 def test_with_verbosity_2_each_message_is_logged(ran, caplog):
     worker = worker_of(ran, verbosity=2)
+    caplog.clear()
     with caplog.at_level(logging.DEBUG, "channels_classic.worker"):
         worker.callback("work", {"path": "/page"})
     assert caplog.messages == ["work /page"]

@@ -316,7 +316,7 @@ def test_the_command_writes_the_format_that_is_asked_for(tmp_path, monkeypatch):
         application.options.action_logger("http", "complete", FULL)
 
     monkeypatch.setattr(cli_server, "run_server", run_server)
-    monkeypatch.setattr(cli_server, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_server, "setup_logger", lambda *arguments: None)
     options = ["--access-log", str(path), "--access-log-format", "json"]
     command = ["server", "tests.test_cli:layer", *options]
     assert CliRunner().invoke(cli.main, command).exit_code == 0

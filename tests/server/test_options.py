@@ -86,7 +86,7 @@ def test_the_command_may_do_without_order(monkeypatch, path, given, ordering):
     application = InterfaceServer(layer, ordering=False)
     monkeypatch.setattr(sys.modules[__name__], "application", application, raising=False)
     served = []
-    monkeypatch.setattr(cli_server, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_server, "setup_logger", lambda *arguments: None)
     monkeypatch.setattr(cli_server, "_collect_rarely", lambda: None)
     monkeypatch.setattr(
         cli_server, "run_server", lambda application, *_, **__: served.append(application)
@@ -106,7 +106,7 @@ def serve(monkeypatch):
         made = InterfaceServer(layer, **options) if options else layer
         monkeypatch.setattr(sys.modules[__name__], "target", made, raising=False)
         served = []
-        monkeypatch.setattr(cli_server, "setup_logger", lambda name, verbosity: None)
+        monkeypatch.setattr(cli_server, "setup_logger", lambda *arguments: None)
         monkeypatch.setattr(cli_server, "_collect_rarely", lambda: None)
         monkeypatch.setattr(cli_server, "run_server", lambda *what, **_: served.append(what))
         outcome = CliRunner().invoke(cli.main, ["server", f"{__name__}:target", *arguments])

@@ -46,6 +46,10 @@ class MemoryReceiver(Receiver):
     async def settle_async(self, done: Delivery, sends: Sequence[Envelope]) -> list[Envelope]:
         return self.layer.settle([done], sends)
 
+    def waited(self, delivery: Delivery) -> float | None:
+        born: float = delivery.token.born
+        return max(0.0, self.layer.store.clock() - born)
+
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """To the head of their channels, as old as they are; no capacity is asked."""
         with self.layer.hold() as store:

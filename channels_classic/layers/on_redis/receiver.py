@@ -52,6 +52,8 @@ class RedisReceiver(Receiver):
         self._held_lock = threading.Lock()
         #: How Redis calls the connection, for who ends the waiting on one of several shards.
         self.client_id: int | None = None
+        #: What the clock of Redis is ahead of the monotonic one of this machine, in milliseconds.
+        self._ahead_ms = 0.0
         #: After a break, what was handed out and never arrived here is asked for first.
         self._looks_back = False
 
@@ -82,7 +84,9 @@ class RedisReceiver(Receiver):
         self._looks_back = False
         if not found:
             return Exchange([], refused)
-        return Exchange(self._deliveries(found, int(seconds) * 1000 + int(micros) // 1000), refused)
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        self._ahead_ms = now_ms - time.monotonic() * 1000
+        return Exchange(self._deliveries(found, now_ms), refused)
 
     def _plan(
         self, done: Sequence[Delivery], sends: Sequence[Envelope]
@@ -208,6 +212,11 @@ class RedisReceiver(Receiver):
         )
         self._let_go([done])
         return refused
+
+    def waited(self, delivery: Delivery) -> float | None:
+        now_ms = time.monotonic() * 1000 + self._ahead_ms
+        arrived_ms: int = delivery.token.arrived_ms
+        return max(0.0, (now_ms - arrived_ms) / 1000)
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """To the tail of their channels, with the age they have; no capacity is asked."""

@@ -138,6 +138,9 @@ class SpreadReceiver(Receiver):
             self._owed.add([done])
         return refused
 
+    def waited(self, delivery: Delivery) -> float | None:
+        return self._ends[delivery.token.shard].waited(delivery)
+
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         for shard, own in by_shard(deliveries):
             self._ends[shard].give_back(own)

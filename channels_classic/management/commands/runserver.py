@@ -22,6 +22,7 @@ from channels_classic.conf import DEFAULT_CHANNEL_LAYER, websocket_protocols
 from channels_classic.exceptions import ChannelsError
 from channels_classic.handler import ViewConsumer
 from channels_classic.log import setup_logger
+from channels_classic.management.commands.runworker import set_up_traces
 from channels_classic.server.app import InterfaceServer
 from channels_classic.server.options import Listen, development_limits
 from channels_classic.server.run import run_server
@@ -112,6 +113,7 @@ class Command(DjangoCommand):
             return
         autoreload.raise_last_exception()
         setup_logger("channels_classic", options["verbosity"])
+        set_up_traces("runserver")
         layer.router.check_default(self._http_consumer(options))
         if not options["skip_checks"]:
             self.stdout.write("Performing system checks...\n\n")

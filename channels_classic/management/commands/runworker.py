@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from django.apps import apps
@@ -12,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
+from channels_classic import tracing_setup
 from channels_classic.asgi import (
     ChannelLayerWrapper,
     channel_layers,
@@ -20,7 +24,7 @@ from channels_classic.asgi import (
 )
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import ChannelsError
-from channels_classic.log import setup_logger
+from channels_classic.log import FORMATS, setup_logger
 from channels_classic.message import Message
 from channels_classic.notify import say_ready
 from channels_classic.signals import worker_process_ready
@@ -69,6 +73,20 @@ class Command(BaseCommand):
             help="Messages that are worked on at the same time (default: %(default)s).",
         )
         parser.add_argument(
+            "--log-format",
+            choices=list(FORMATS),
+            default="text",
+            help="Of what the worker says: text, or a JSON object a line with the request ids "
+            "(default: %(default)s).",
+        )
+        parser.add_argument(
+            "--metrics",
+            type=address,
+            metavar="[HOST:]PORT",
+            help="Serve metrics for Prometheus there, at /metrics; each worker needs a port of its "
+            "own. Without a host only this machine can ask. Needs the extra metrics.",
+        )
+        parser.add_argument(
             "--reload", action="store_true", help="Start again when the code changes."
         )
         parser.add_argument("--skip-checks", action="store_true", help="Skip system checks.")
@@ -84,7 +102,7 @@ class Command(BaseCommand):
 
     def work(self, **options: Any) -> None:
         """Set up the worker and run it; ``CommandError`` when there is nothing to work on."""
-        setup_logger("channels_classic.worker", options["verbosity"])
+        setup_logger("channels_classic.worker", options["verbosity"], options["log_format"])
         layer = layer_for_workers(options["layer"])
         if not options["skip_checks"]:
             self.check()
@@ -102,6 +120,7 @@ class Command(BaseCommand):
                 + ", ".join(sorted(layer.router.channels))
             )
         worker_process_ready.send_robust(sender=worker)
+        set_up_traces("runworker")
         logger.info("Worker on layer %s, %d thread(s)", layer, options["threads"])
 
         def on_announced() -> None:
@@ -110,7 +129,55 @@ class Command(BaseCommand):
 
         worker.on_announced = on_announced
         worker.ready()
-        worker.run()
+        with served_metrics(options["metrics"], worker):
+            worker.run()
+
+
+def address(text: str) -> tuple[str, int]:
+    """The host and the port in ``[HOST:]PORT``; for argparse, which tells what is wrong."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ArgumentTypeError(f"{text!r} is not like 9100, 0.0.0.0:9100 or [::1]:9100")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+@contextlib.contextmanager
+def served_metrics(where: tuple[str, int] | None, worker: WorkerGroup) -> Iterator[None]:
+    """While the block runs ``worker`` counts, and shows its figures at ``where`` if that is given.
+
+    The library is imported only then: not everybody has it. ``CommandError`` for what is wrong.
+    """
+    if where is None or worker.channel_layer is None:
+        yield
+        return
+    host, port = where
+    try:
+        metrics = import_module("channels_classic.worker_metrics")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "prometheus_client":
+            raise
+        text = "--metrics needs prometheus_client: pip install 'channels-classic[metrics]'"
+        raise CommandError(text) from error
+    worker.observer.meter = metrics.ConsumerMetrics()
+    bus = metrics.BusCollector(worker.channel_layer.channel_layer, worker.channels())
+    with contextlib.ExitStack() as stack:
+        try:
+            port = stack.enter_context(metrics.served(host, port, bus))
+        except OSError as error:
+            raise CommandError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror or error}. Each worker "
+                "needs a port of its own: give another one with --metrics"
+            ) from error
+        logger.info("Metrics: http://%s:%d/metrics", f"[{host}]" if ":" in host else host, port)
+        yield
+
+
+def set_up_traces(service: str) -> None:
+    """As the environment says, or the ``CommandError`` that says what it lacks."""
+    try:
+        tracing_setup.set_up(f"channels-classic {service}")
+    except ChannelsError as error:
+        raise CommandError(str(error)) from error
 
 
 def check_alias(alias: str) -> None:

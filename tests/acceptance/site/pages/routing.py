@@ -7,6 +7,7 @@ import os
 from channels_classic import route
 from channels_classic.auth import channel_session_user_from_http
 from channels_classic.message import Message
+from pages import work
 
 
 def echo(message: Message) -> None:
@@ -23,4 +24,5 @@ def who(message: Message) -> None:
 channel_routing = [
     route("websocket.receive", echo, path=r"^/echo/$"),
     route("websocket.connect", who, path=r"^/who/$"),
+    *work.routing,
 ]

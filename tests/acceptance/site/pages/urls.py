@@ -14,6 +14,8 @@ from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, S
 from django.template import engines
 from django.urls import path
 
+from pages import work
+
 FORM = """<form method="post">{% csrf_token %}<input name="word"></form>"""
 
 
@@ -89,6 +91,7 @@ urlpatterns = [
     path("download/", download),
     path("form/", form),
     path("private/", private),
+    path("work/", work.begin),
     path("admin/", admin.site.urls),
 ]
 # Uploads are digested without a token; the form page shows that tokens work.
