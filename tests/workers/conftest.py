@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 
 from channels_classic import channel_layers
@@ -27,27 +26,32 @@ def workers_on_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
 
 
+@pytest.fixture(scope="session")
+def done_once() -> set[str]:
+    """What need not be done again in this process."""
+    return set()
+
+
 @pytest.fixture
 def site(
-    workers_on_path: None, transactional_db: None, settings: Any, tmp_path: Path
+    workers_on_path: None,
+    transactional_db: None,
+    settings: Any,
+    tmp_path: Path,
+    done_once: set[str],
 ) -> Iterator[InMemoryChannelLayer]:
-    """The example site as Django's site, on an empty memory layer, which this gives."""
+    """The example site as Django's site, on an empty memory layer, which this gives.
+
+    Its tables stay for the next test, as to make them takes longer than most tests; they are empty
+    then, as other tests of this process know nothing of them.
+    """
     project = import_module("project.settings")
     of_apps = [name for name in dir(project) if name.startswith(OF_APPS)]
     for name in [*TAKEN_OVER, "CHANNEL_LAYERS", *of_apps]:
         setattr(settings, name, getattr(project, name))
     settings.MEDIA_ROOT = tmp_path / "media"
-    call_command("migrate", verbosity=0)
+    if "migrate" not in done_once:
+        call_command("migrate", verbosity=0)
+        done_once.add("migrate")
     yield channel_layers["default"].channel_layer
-    for label in [*_with_tables(), "admin"]:
-        call_command("migrate", label, "zero", verbosity=0)
-
-
-def _with_tables() -> list[str]:
-    """The site's own apps that have migrations."""
-    found = {config.label: Path(config.path) for config in apps.get_app_configs()}
-    return [
-        label
-        for label, folder in found.items()
-        if folder.parent == WORKERS and (folder / "migrations").is_dir()
-    ]
+    call_command("flush", interactive=False, inhibit_post_migrate=True, verbosity=0)
