@@ -16,12 +16,16 @@ export function table(place, columns, { heads = [], empty, byName = false, keyed
   const headRow = make("tr", {}, ...columns.map((column) => head(column)));
   const body = make("tbody");
   const top = heads.length
-    ? [make("tr", {}, ...heads.map(([title, span]) => make("th", { colSpan: span, scope: "colgroup" }, title)))]
+    ? [make("tr", {}, ...heads.map(headOfMany))]
     : [];
   const element = make("table", {}, make("thead", {}, ...top, headRow), body);
   const nothing = make("p", { className: "empty" }, empty);
   place.append(element, nothing);
   nothing.hidden = true;
+
+  function headOfMany([title, span]) {
+    return title ? make("th", { colSpan: span, scope: "colgroup" }, title) : make("td", { colSpan: span });
+  }
 
   function head(column) {
     const cell = make("th", { scope: "col", className: column.number ? "number" : "" });
