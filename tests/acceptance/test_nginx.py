@@ -36,10 +36,7 @@ class Proxied(Nginx):
         super().__init__(folder, config, server_port=self.site.port, pages_port=self.pages_port)
 
     def start(self) -> None:
-        """Start all of it, and wait until it answers; ada may log in."""
-        self.site.manage("migrate", "--verbosity", "0")
-        self.site.env["DJANGO_SUPERUSER_PASSWORD"] = "secret"
-        self.site.manage("createsuperuser", "--no-input", "--username=ada", "--email=a@example.org")
+        """Start all of it, and wait until it answers."""
         options = ["--proxy-headers", "127.0.0.1", "--access-log", str(self.log)]
         self.site.server(*options).wait_for_port(self.site.port)
         if self.config == "everything":
@@ -159,6 +156,9 @@ def test_a_socket_echoes_and_its_address_is_the_clients(site: Proxied) -> None:
 
 def test_a_socket_knows_who_has_logged_in_on_a_page(site: Proxied) -> None:
     """Also when the page was a WSGI server's: the cookie and the database are the same."""
+    site.site.manage("migrate", "--verbosity", "0")
+    site.site.env["DJANGO_SUPERUSER_PASSWORD"] = "secret"
+    site.site.manage("createsuperuser", "--no-input", "--username=ada", "--email=a@example.org")
     visitor = Visitor(site.url, site.context)
     with visitor.socket("/who/") as before:
         assert before.recv(timeout=30) == "nobody"
