@@ -87,6 +87,7 @@ demo: $(VENV)/.runtime $(ASSETS)  ## the example site at http://127.0.0.1:8000/,
 	@echo '  /dashboard/   charts of what programs push by HTTP, drawn anew in every browser'
 	@echo '  /headlines/   an event stream: what one page sends, all others show'
 	@echo '  /thumbnails/  upload a photograph: a worker makes three sizes while you watch'
+	@$(BIN)/python workers/manage.py demooperator
 	@echo 'Change a file of workers/ and it restarts. Stop it with Ctrl-C.'
 	@exec $(BIN)/python workers/manage.py runserver 127.0.0.1:$(PORT)
 

@@ -147,3 +147,29 @@ def test_a_browser_gets_what_it_missed_while_the_server_was_away(page, path):
     assert page.run("return window.sameDocument")
     away = ("ERR_", "503", "[object Event]")  # what browser and htmx say then
     assert all(any(word in complaint for word in away) for complaint in page.complaints())
+
+
+# The live page, on the layer of one process ---------------------------------------------------
+
+
+def operator_of(server: Process) -> str:
+    """The password that ``make demo`` prints."""
+    log = server.log.parent / "operator.log"
+    command = [*server.command[:2], "demooperator"]
+    with Process(command, log=log, env=server.env) as process:
+        assert process.wait(60) == 0, process.report()
+        return process.wait_for_line(r"password (\S+)")[1]
+
+
+def test_the_operator_of_the_demo_sees_what_goes_on_in_this_one_process(page):
+    password = operator_of(page.site.server)
+    page.visit("/monitor/")
+    page.find("#id_username").send_keys("operator")
+    page.find("#id_password").send_keys(password + Keys.ENTER)
+    page.wait_for_text("#state", "Live")
+    assert "InMemoryChannelLayer" in page.text("header")
+    page.wait_for_text("#channels", "http.request")
+    page.wait_for_text("#workers", "4 threads")
+    page.wait_for_text("#groups", "channels_classic.monitor")
+    wait_until(lambda: page.text("[data-figure=sockets]") == "1", 15, "the socket of the page")
+    assert all("favicon" in complaint for complaint in page.complaints())  # of the admin

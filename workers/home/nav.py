@@ -34,7 +34,7 @@ _OF_OTHERS = {
         "Monitor",
         "monitor:page",
         "What every server and worker does at this moment. For staff: "
-        "make a login with manage.py createsuperuser.",
+        "make demo prints a login; elsewhere manage.py createsuperuser makes one.",
     ),
 }
 
