@@ -13,11 +13,10 @@ from typing import Any
 
 import click
 
-from channels_classic.cli_target import layer_of_site, load
+from channels_classic.cli_target import layer_of_site, load, verbosity_option
 from channels_classic.exceptions import ChannelFull, ChannelsError
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.traffic import DeadLetter
-from channels_classic.log import setup_logger
 from channels_classic.utils import printable
 
 #: What is shown of a content and of an error in a table, in characters.
@@ -48,16 +47,7 @@ def dead() -> None:
 def _on_layer(command: Command) -> Command:
     """The options that all of the commands have."""
     for option in (
-        click.option(
-            "-v",
-            "--verbosity",
-            type=click.IntRange(0, 2),
-            default=1,
-            help="2 shows where an import failed.",
-            callback=lambda context, option, value: setup_logger("channels_classic.cli", value),
-            expose_value=False,
-            is_eager=True,
-        ),
+        verbosity_option,
         click.option(
             "--layer",
             "path",

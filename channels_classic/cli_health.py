@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import click
 
 from channels_classic.asgi import is_local_only
-from channels_classic.cli_target import layer_of, load, plain_table, wrapper_of
+from channels_classic.cli_target import layer_of, load, plain_table, verbosity_option, wrapper_of
 from channels_classic.exceptions import ChannelsError, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.traffic import Load
-from channels_classic.log import setup_logger
 from channels_classic.progress import Progress, Stall
 from channels_classic.server.options import ServerOptions
 from channels_classic.server.vitals import CHANNELS
@@ -82,16 +81,8 @@ def _seconds(flag: str, default: float, text: str) -> Callable[[Any], Any]:
 )
 @click.option("--url", help="Ask this probe of a running server instead of the bus.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@click.option(
-    "-v",
-    "--verbosity",
-    type=click.IntRange(0, 2),
-    default=1,
-    help="2 shows where an import failed.",
-)
-def health(
-    path: str | None, url: str | None, as_json: bool, verbosity: int, **options: Any
-) -> None:
+@verbosity_option
+def health(path: str | None, url: str | None, as_json: bool, **options: Any) -> None:
     """Tell whether the bus answers and messages get done; the status is 0 if so, else 1.
 
     \b
@@ -106,7 +97,6 @@ def health(
     it more: timeoutSeconds of a Kubernetes exec probe, TimeoutStartSec of a systemd unit.
     Delayed messages do not wait.
     """
-    setup_logger("channels_classic.cli", verbosity)
     if (path is None) == (url is None):
         raise click.UsageError("give MODULE:ATTRIBUTE or --url, one of them")
     if url is not None:

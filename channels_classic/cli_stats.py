@@ -8,9 +8,14 @@ from typing import Any
 
 import click
 
-from channels_classic.cli_target import layer_of_site, load, plain_table, wrapper_of
+from channels_classic.cli_target import (
+    layer_of_site,
+    load,
+    plain_table,
+    verbosity_option,
+    wrapper_of,
+)
 from channels_classic.exceptions import ChannelsError
-from channels_classic.log import setup_logger
 from channels_classic.monitor.frame import channel_rows
 from channels_classic.monitor.snapshot import Snapshot, snapshot
 from channels_classic.utils import printable
@@ -42,14 +47,8 @@ _COLUMNS = {
     help="Tell of this channel, and no others but those so named.  [default: all]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@click.option(
-    "-v",
-    "--verbosity",
-    type=click.IntRange(0, 2),
-    default=1,
-    help="2 shows where an import failed.",
-)
-def stats(path: str, channels: tuple[str, ...], as_json: bool, verbosity: int) -> None:
+@verbosity_option
+def stats(path: str, channels: tuple[str, ...], as_json: bool) -> None:
     """Print the figures of a site once: channels, servers, workers, dead letters.
 
     \b
@@ -63,7 +62,6 @@ def stats(path: str, channels: tuple[str, ...], as_json: bool, verbosity: int) -
 
     The status is 0, or 1 when the bus does not answer.
     """
-    setup_logger("channels_classic.cli", verbosity)
     found = _found(path, channels)
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -16,9 +16,22 @@ from django.core.exceptions import ImproperlyConfigured
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers, is_local_only
 from channels_classic.exceptions import ChannelsError
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.log import setup_logger
 from channels_classic.utils import name_that_thing
 
 logger = logging.getLogger("channels_classic.cli")
+
+#: What commands say on stderr; the option sets it up, and is no argument of theirs.
+verbosity_option = click.option(
+    "-v",
+    "--verbosity",
+    type=click.IntRange(0, 2),
+    default=1,
+    help="2 shows where an import failed.",
+    callback=lambda context, option, value: setup_logger("channels_classic.cli", value),
+    expose_value=False,
+    is_eager=True,
+)
 
 
 def load(path: str) -> Any:

@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from channels_classic.cli_target import layer_of_site, load, wrapper_of
+from channels_classic.cli_target import layer_of_site, load, verbosity_option, wrapper_of
 from channels_classic.exceptions import ChannelsError, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.log import setup_logger
 from channels_classic.monitor.limits import Limits
 from channels_classic.monitor.looker import Looker
 from channels_classic.utils import name_that_thing
@@ -27,14 +26,8 @@ _ENDLESS = 1000
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
 @click.argument("path", metavar="MODULE:ATTRIBUTE")
 @click.option("--once", is_flag=True, help="Print one frame and end; it takes a second.")
-@click.option(
-    "-v",
-    "--verbosity",
-    type=click.IntRange(0, 2),
-    default=1,
-    help="2 shows where an import failed.",
-)
-def top(path: str, once: bool, verbosity: int) -> None:
+@verbosity_option
+def top(path: str, once: bool) -> None:
     """Show what goes on, each second: channels, workers, servers, dead letters.
 
     \b
@@ -48,7 +41,6 @@ def top(path: str, once: bool, verbosity: int) -> None:
 
     It needs an extra: pip install 'channels-classic[top]'
     """
-    setup_logger("channels_classic.cli", verbosity)
     if not once and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("this is no terminal: use --once, or channels-classic stats")
     terminal = _load("channels_classic.monitor.terminal")

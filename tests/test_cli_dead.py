@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from channels_classic import cli, cli_dead
+from channels_classic import cli, cli_target
 from channels_classic.exceptions import ChannelFull, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.memory import InMemoryChannelLayer
@@ -85,7 +85,7 @@ def layer(monkeypatch):
 @pytest.fixture(autouse=True)
 def _quiet_logging(monkeypatch):
     """The command sets up logging for its process; here it must leave the loggers alone."""
-    monkeypatch.setattr(cli_dead, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_target, "setup_logger", lambda name, verbosity: None)
 
 
 def run(command, *arguments, path="tests.test_cli_dead:layer", answer=None):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from channels_classic import cli, cli_health
+from channels_classic import cli, cli_health, cli_target
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.exceptions import InvalidName, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
@@ -80,7 +80,7 @@ def make(monkeypatch):
 @pytest.fixture(autouse=True)
 def _quick_and_quiet(monkeypatch):
     """The command sets up logging for its process; here it must leave the loggers alone."""
-    monkeypatch.setattr(cli_health, "setup_logger", lambda *arguments: None)
+    monkeypatch.setattr(cli_target, "setup_logger", lambda *arguments: None)
     monkeypatch.setattr(cli_health, "PAUSE", 0.001)
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from channels_classic import cli, cli_stats
+from channels_classic import cli, cli_target
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.routing import route
 from tests import cli_layers
@@ -19,7 +19,7 @@ HERE = "tests.cli_layers:layer"
 def layer(monkeypatch):
     made = cli_layers.filled()
     monkeypatch.setattr(cli_layers, "layer", made)
-    monkeypatch.setattr(cli_stats, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_target, "setup_logger", lambda name, verbosity: None)
     return made
 
 

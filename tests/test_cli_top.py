@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from channels_classic import cli, cli_top
+from channels_classic import cli, cli_target, cli_top
 from channels_classic.monitor.frame import frame
 from channels_classic.monitor.limits import Limits
 from channels_classic.monitor.terminal import duration, rate, screen
@@ -29,7 +29,7 @@ HERE = "tests.cli_layers:layer"
 def layer(monkeypatch):
     made = cli_layers.filled()
     monkeypatch.setattr(cli_layers, "layer", made)
-    monkeypatch.setattr(cli_top, "setup_logger", lambda name, verbosity: None)
+    monkeypatch.setattr(cli_target, "setup_logger", lambda name, verbosity: None)
     monkeypatch.setattr(cli_top, "EVERY", 0.01)
     monkeypatch.setenv("COLUMNS", "160")
     return made

@@ -58,6 +58,18 @@ def make_redis(redis_server) -> Iterator[Callable[..., RedisChannelLayer]]:
         layer.close()
 
 
+@pytest.fixture(params=["memory", "redis", "two shards"])
+def spread_layer(request) -> InMemoryChannelLayer | RedisChannelLayer:
+    """Each layer in turn, the one on Redis also over two shards."""
+    if request.param == "memory":
+        return InMemoryChannelLayer()
+    make = request.getfixturevalue("make_redis")
+    if request.param == "redis":
+        return make()
+    url = request.getfixturevalue("redis_server").url
+    return make(hosts=[f"{url}?db={number}" for number in (0, 1)])
+
+
 @pytest.fixture
 def client(redis_server) -> Iterator[redis.Redis]:
     """A client that sees what is really on the Redis of ``redis_server``."""

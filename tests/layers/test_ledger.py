@@ -11,7 +11,6 @@ from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ledger import MOST_GROUPS, Census, Delayed
-from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.layers.on_redis import ledger as ledger_module
 from channels_classic.layers.redis import RedisChannelLayer
 from channels_classic.layers.traffic import Reasons
@@ -24,15 +23,9 @@ def _fresh_surveys(monkeypatch):
     monkeypatch.setattr(ledger_module, "SURVEY_LASTS", 0)
 
 
-@pytest.fixture(params=["memory", "redis", "two shards"])
-def layer(request):
-    if request.param == "memory":
-        return InMemoryChannelLayer()
-    make = request.getfixturevalue("make_redis")
-    if request.param == "redis":
-        return make()
-    url = request.getfixturevalue("redis_server").url
-    return make(hosts=[f"{url}?db={number}" for number in (0, 1)])
+@pytest.fixture
+def layer(spread_layer):
+    return spread_layer
 
 
 # Reports ----------------------------------------------------------------------------------

@@ -10,22 +10,15 @@ import pytest
 from channels_classic.exceptions import InvalidName, LayerUnavailable
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.counters import Counter
-from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.layers.redis import RedisChannelLayer
 from channels_classic.layers.traffic import Load
 
 NOTHING = Load(waiting=0, oldest=0, completed=0, workers=0)
 
 
-@pytest.fixture(params=["memory", "redis", "two shards"])
-def layer(request):
-    if request.param == "memory":
-        return InMemoryChannelLayer()
-    make = request.getfixturevalue("make_redis")
-    if request.param == "redis":
-        return make()
-    url = request.getfixturevalue("redis_server").url
-    return make(hosts=[f"{url}?db={number}" for number in (0, 1)])
+@pytest.fixture
+def layer(spread_layer):
+    return spread_layer
 
 
 def loads(layer, *channels):
