@@ -334,14 +334,15 @@ def _loaded(consumer: Consumer | str) -> Consumer:
 
 
 def _is_asgi(consumer: Consumer) -> bool:
-    """Whether it wants a scope, and two functions, where a message would come."""
-    if isinstance(consumer, type) and hasattr(consumer, "as_asgi"):
+    """Whether it wants a scope where a message would come, and perhaps two functions."""
+    is_class = isinstance(consumer, type)
+    if is_class and hasattr(consumer, "as_asgi"):
         return True
     try:
         parameters = list(inspect.signature(consumer).parameters)
     except (TypeError, ValueError):  # not every callable has one
         return False
-    return parameters[:3] == ["scope", "receive", "send"]
+    return parameters[:3] == ["scope", "receive", "send"] or (is_class and parameters == ["scope"])
 
 
 def _imported(kind: str, path: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_it_makes_a_project_in_a_folder_of_its_name():
         "shop",
         "talk",
     }
+    assert os.access("shop/manage.py", os.X_OK)
     commands = re.findall(r"^  (.+)$", output, re.MULTILINE)
     assert commands == ["cd shop", "python manage.py migrate", "python manage.py runserver"]
 

@@ -165,8 +165,13 @@ class Scoped:
         return app
 
 
+class ScopedByVersion2:
+    def __init__(self, scope):
+        pass
+
+
 @pytest.mark.parametrize("make", [route, lambda channel, consumer: route_class(consumer)])
-@pytest.mark.parametrize("consumer", [Scoped, Scoped.as_asgi(), Scoped()])
+@pytest.mark.parametrize("consumer", [Scoped, Scoped.as_asgi(), Scoped(), ScopedByVersion2])
 def test_a_consumer_with_a_scope_is_refused_with_what_to_write_instead(make, consumer):
     with pytest.raises(ImproperlyConfigured, match="is an ASGI application, .* Write a function"):
         make("websocket.connect", consumer)
