@@ -10,6 +10,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from tests.acceptance.accessibility import tab_problems, violations
 from tests.acceptance.browser import DESKTOP, PHONE, Page, Site, clean_page, example_site
 from tests.acceptance.processes import wait_until
 
@@ -194,3 +195,4 @@ def test_pages_fit_a_phone_and_a_desktop(page, name, path):
         open_live(page, path)
         page.screenshot(f"counter-{width}-{name}")
         assert page.sideways_scroll() <= 0
+        assert violations(page) + tab_problems(page) == []

@@ -14,6 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.acceptance.accessibility import tab_problems, violations
 from tests.acceptance.browser import DESKTOP, PHONE, Page, SplitSite, clean_page, split_site
 from tests.acceptance.processes import wait_until
 from tests.conftest import RedisServer
@@ -21,6 +22,7 @@ from tests.conftest import RedisServer
 pytestmark = pytest.mark.browser
 
 SLOW_WEEK = [4, 6, 5, 9, 7, 3, 2]
+STILL = {"name": "prefers-reduced-motion", "value": "reduce"}
 BUSY_WEEK = [31, 38, 29, 44, 52, 61, 35]
 
 
@@ -218,13 +220,19 @@ def test_after_a_reconnect_the_page_shows_what_it_missed(page, site):
     assert all("WebSocket connection" in complaint for complaint in page.complaints())
 
 
-def test_the_page_fits_a_phone_and_a_desktop(page, site):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_full_charts_fit_a_phone_and_a_desktop_by_day_and_by_night(page, site, scheme):
     for number in range(12):
         push(site, [day + 3 * number + (number * day) % 7 for day in SLOW_WEEK])
-    for name, size in (("phone", PHONE), ("desktop", (DESKTOP[0], 1500))):
-        page.resize(*size)
-        open_live(page)
-        page.screenshot(f"dashboard-{name}")
-        assert page.sideways_scroll() <= 0
-    page.resize(PHONE[0], 2000)
-    page.screenshot("dashboard-phone-whole")
+    features = [{"name": "prefers-color-scheme", "value": scheme}, STILL]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        for name, (width, _) in (("phone", PHONE), ("desktop", DESKTOP)):
+            page.resize(width, 2000)
+            open_live(page)
+            wait_until(lambda: len(drawn(page)) == 2, 15, "two weeks")
+            page.screenshot(f"dashboard-{name}-{scheme}")
+            assert page.sideways_scroll() <= 0
+            assert violations(page) + tab_problems(page) == []
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [STILL]})
