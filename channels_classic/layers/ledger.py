@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from channels_classic.layers.traffic import Content, Load
+from channels_classic.layers.traffic import Content, DeadLetter, Load
 
 #: Channels that one census tells of, processes, and groups that a server names, at most.
 MOST_CHANNELS, MOST_REPORTS, MOST_GROUPS = 1000, 1000, 20
@@ -62,6 +62,14 @@ class Ledger:
     def delayed(self, channel: str, limit: int = 100) -> list[Delayed]:
         """The first messages that wait for their time to come on ``channel``."""
         return []
+
+    def newest_dead(self, limit: int) -> list[DeadLetter]:
+        """The last ``limit`` dead letters, the newest first."""
+        return []
+
+    def dead_letter(self, id_: str) -> DeadLetter | None:
+        """The dead letter with this id, if it is still there."""
+        return None
 
     def claim(self, name: str, seconds: float) -> bool:
         """Whether the caller is the first to ask for ``name`` in so many seconds."""

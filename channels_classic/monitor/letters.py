@@ -34,8 +34,8 @@ class Done(NamedTuple):
 
 def in_full(looker: Looker, id_: str) -> Row:
     """All about the letter, or only that it is gone."""
-    found = list(_by_id(looker.layer.channel_layer, [id_]))
-    return letter_in_full(found[0], looker.limits) if found else {"id": id_, "gone": True}
+    letter = looker.layer.channel_layer.ledger.dead_letter(id_)
+    return letter_in_full(letter, looker.limits) if letter else {"id": id_, "gone": True}
 
 
 def decide(
@@ -66,13 +66,7 @@ def decide(
 
 
 def _by_id(layer: BaseChannelLayer, ids: Iterable[str]) -> Iterable[DeadLetter]:
-    wanted = set(ids)
-    for letter in layer.dead_letters():
-        if letter.id in wanted:
-            yield letter
-            wanted.remove(letter.id)
-            if not wanted:
-                return
+    return filter(None, map(layer.ledger.dead_letter, dict.fromkeys(ids)))
 
 
 def _log(deed: str, letters: Sequence[DeadLetter], who: Any) -> None:

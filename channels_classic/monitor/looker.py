@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.layers.counters import Counter
@@ -25,7 +24,7 @@ WINDOW, MEMORY = 5.0, 30.0
 #: How long a list of dead letters is good for while their number stays the same, in seconds.
 LETTERS_LAST = 10.0
 #: Dead letters that are looked through for a text.
-_SEARCHED = 1000
+_SEARCHED = 200
 #: Channels that are asked for their delayed messages: those with the first ones due.
 _DELAYING = 10
 
@@ -86,10 +85,10 @@ class Looker:
         return {"frame": self.frame(found), "history": points}
 
     def find(self, text: str) -> dict[str, Any]:
-        """The channels that ``text`` is found in, and those of the first dead letters."""
+        """The channels that ``text`` is found in, and those of the newest dead letters."""
         found, wanted = self.look(), text.casefold()
         channels = channel_rows(found, rates(self._before(), found), text=wanted)
-        dead = islice(self.layer.channel_layer.dead_letters(), _SEARCHED)
+        dead = self.layer.channel_layer.ledger.newest_dead(_SEARCHED)
         letters = matching(map(letter_row, dead), wanted)
         return {
             "text": text,
@@ -106,8 +105,8 @@ class Looker:
         died = sum(each["counts"].get(Counter.DEAD, 0) for each in found["channels"])
         which, now = (found["dead"], died), self._clock()
         if self._letters_of[0] != which or now - self._letters_of[1] > LETTERS_LAST:
-            letters = self.layer.channel_layer.dead_letters()
-            self._letters = [letter_row(each) for each in islice(letters, self.limits.dead)]
+            letters = self.layer.channel_layer.ledger.newest_dead(self.limits.dead)
+            self._letters = list(map(letter_row, letters))
             self._letters_of = (which, now)
         return self._letters
 

@@ -102,10 +102,7 @@ def test_processes_and_single_readers_are_no_channels(layer):
 def test_dead_letters_and_groups_are_numbered(layer):
     layer.send("work", {})
     receiver = layer.receiver(["work"], worker="w")
-    taken = []
-    while not taken:
-        taken = receiver.exchange(done=[], sends=[], limit=1, timeout=1).deliveries
-    layer.bury(taken[0], Reasons("no"))
+    layer.bury(take_one(receiver), Reasons("no"))
     receiver.close()
     for group in ("one", "two"):
         layer.group_add(group, "work")
@@ -208,6 +205,47 @@ async def _read(inbox):
         await inbox.read()
 
 
+# Dead letters -----------------------------------------------------------------------------
+
+
+def bury(layer, number):
+    """Dead letters that died one after the other, wherever they are."""
+    receiver = layer.receiver(["work"], worker="w")
+    for each in range(number):
+        layer.send("work", {"number": each})
+        layer.bury(take_one(receiver), Reasons(f"error {each}"))
+        time.sleep(0.002)  # the time in an id is in ms
+    receiver.close()
+
+
+def take_one(receiver):
+    taken = []
+    while not taken:
+        taken = receiver.exchange(done=[], sends=[], limit=1, timeout=1).deliveries
+    return taken[0]
+
+
+def test_the_newest_dead_letters_come_first_and_are_bounded(layer):
+    bury(layer, 7)
+    assert [each.content["number"] for each in layer.ledger.newest_dead(3)] == [6, 5, 4]
+    assert len(layer.ledger.newest_dead(100)) == 7
+
+
+def test_a_dead_letter_is_found_by_its_id(layer):
+    bury(layer, 3)
+    for letter in layer.dead_letters():
+        assert layer.ledger.dead_letter(letter.id) == letter
+    layer.delete_dead([letter])
+    assert layer.ledger.dead_letter(letter.id) is None
+
+
+@pytest.mark.parametrize("id_", ["", "7", "0-", "0-1", "99-1-1", "0-1-1", "-1-1-1", "0-+-+", "x"])
+def test_whatever_is_asked_for_finds_no_letter(layer, id_):
+    bury(layer, 1)
+    found = layer.ledger.dead_letter(id_)
+    assert found is None
+
+
 # Layers and servers that cannot tell ------------------------------------------------------
 
 
@@ -217,6 +255,7 @@ def test_a_layer_of_the_classic_verbs_alone_tells_nothing():
     ledger.record({}, limit=1)
     assert ledger.census(["work"]) == Census({}, {}, 0, 0)
     assert (ledger.delayed("work"), ledger.claim("x", 1), ledger.recorded(1)) == ([], False, [])
+    assert (ledger.newest_dead(5), ledger.dead_letter("1")) == ([], None)
 
 
 def test_keys_that_hold_something_else_tell_nothing(make_redis, client):

@@ -287,10 +287,10 @@ def test_what_was_seen_long_ago_is_no_measure(wrapper, clock):
 
 def test_dead_letters_are_read_when_there_are_others_and_now_and_then(wrapper, clock, monkeypatch):
     bury(wrapper)
-    layer = wrapper.channel_layer
+    ledger = wrapper.channel_layer.ledger
     reads = []
-    original = layer.dead_letters
-    monkeypatch.setattr(layer, "dead_letters", lambda *a: reads.append(1) or original(*a))
+    original = ledger.newest_dead
+    monkeypatch.setattr(ledger, "newest_dead", lambda *a: reads.append(1) or original(*a))
     looker = Looker(wrapper, Limits(), clock=clock)
 
     def look():

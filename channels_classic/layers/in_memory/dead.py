@@ -50,6 +50,16 @@ class DeadLetters:
             if channel is None or kept.channel == channel
         ]
 
+    def newest(self, limit: int) -> list[DeadLetter]:
+        """The last ``limit``, the newest first."""
+        newest = itertools.islice(reversed(self._kept.items()), limit)
+        return [self._letter(id_, kept) for id_, kept in newest]
+
+    def get(self, id_: str) -> DeadLetter | None:
+        """The one with this id, if it is still there."""
+        kept = self._kept.get(id_)
+        return None if kept is None else self._letter(id_, kept)
+
     def _letter(self, id_: str, kept: _Kept) -> DeadLetter:
         try:
             content = self._codec.decode(kept.payload)

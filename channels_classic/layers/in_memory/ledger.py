@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from channels_classic.layers.codec import Codec
     from channels_classic.layers.in_memory.store import Store
     from channels_classic.layers.memory import InMemoryChannelLayer
-    from channels_classic.layers.traffic import Content
+    from channels_classic.layers.traffic import Content, DeadLetter
 
 
 class MemoryLedger(Ledger):
@@ -75,6 +75,14 @@ class MemoryLedger(Ledger):
                 Delayed(channel, max(0, due - now), self._codec.decode(envelope.payload))
                 for due, envelope in first
             ]
+
+    def newest_dead(self, limit: int) -> list[DeadLetter]:
+        with self._layer.hold() as store:
+            return store.dead.newest(limit)
+
+    def dead_letter(self, id_: str) -> DeadLetter | None:
+        with self._layer.hold() as store:
+            return store.dead.get(id_)
 
     def claim(self, name: str, seconds: float) -> bool:
         with self._layer.hold() as store:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from channels_classic.exceptions import ChannelFull, UndecodableMessage
 from channels_classic.layers.on_redis.plan import PAYLOAD
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Letters that are read in one round trip.
 _SLICE = 100
+#: The id of a letter: the number of its shard, and the id of its entry there.
+_ID = re.compile(r"(\d{1,4})-(\d{1,20}-\d{1,20})")
 #: Characters of an error and of a traceback that are kept.
 _ERROR, _TRACEBACK = 1000, 20_000
 
@@ -42,6 +45,32 @@ def letters(layer: RedisChannelLayer, channel: str | None) -> Iterator[DeadLette
             yield letter
 
 
+def newest(layer: RedisChannelLayer, limit: int) -> list[DeadLetter]:
+    """The last ``limit`` dead letters, the newest first."""
+    found = [
+        _letter(f"{number}-{entry_id.decode()}", _values(fields), shard)
+        for number, shard in enumerate(layer.shards)
+        for entry_id, fields in shard.call(
+            ("XREVRANGE", shard.keys.dead, "+", "-", "COUNT", limit)
+        )[0]
+    ]
+    return heapq.nlargest(limit, found, key=lambda letter: letter.died)
+
+
+def one(layer: RedisChannelLayer, id_: str) -> DeadLetter | None:
+    """The letter with this id, if there is one; anything may be asked for."""
+    found = _ID.fullmatch(id_)
+    if found is None or int(found[1]) >= len(layer.shards):
+        return None
+    shard = layer.shards[int(found[1])]
+    [entries] = shard.call(("XRANGE", shard.keys.dead, found[2], found[2]))
+    return _letter(id_, _values(entries[0][1]), shard) if entries else None
+
+
+def _values(fields: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(fields[::2], fields[1::2], strict=False))
+
+
 def _on_shard(number: int, shard: Shard) -> Iterator[DeadLetter]:
     for entry_id, values in _entries(shard):
         yield _letter(f"{number}-{entry_id.decode()}", values, shard)
@@ -52,7 +81,7 @@ def _entries(shard: Shard) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
     while True:
         [found] = shard.call(("XRANGE", shard.keys.dead, after, "+", "COUNT", _SLICE))
         for entry_id, fields in found:
-            yield entry_id, dict(zip(fields[::2], fields[1::2], strict=False))
+            yield entry_id, _values(fields)
         if len(found) < _SLICE:
             return
         after = f"({found[-1][0].decode()}"
@@ -87,8 +116,7 @@ def requeue(layer: RedisChannelLayer, found: Iterable[DeadLetter]) -> int:
         [entries] = shard.call(("XRANGE", shard.keys.dead, entry_id, entry_id))
         if not entries:
             continue
-        fields: list[Any] = entries[0][1]
-        payload = dict(zip(fields[::2], fields[1::2], strict=False)).get(PAYLOAD, b"")
+        payload = _values(entries[0][1]).get(PAYLOAD, b"")
         if layer.deliver([Envelope(letter.channel, payload)]):
             raise ChannelFull(f"{letter.channel} is full: {ChannelFull.__doc__}")
         number += delete(layer, [letter])

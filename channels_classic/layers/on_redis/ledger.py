@@ -20,7 +20,7 @@ from channels_classic.layers.ledger import (
     Ledger,
 )
 from channels_classic.layers.names import is_plain, valid_channel_name
-from channels_classic.layers.on_redis import upkeep
+from channels_classic.layers.on_redis import dead, upkeep
 from channels_classic.layers.on_redis.plan import PAYLOAD
 from channels_classic.layers.on_redis.shard import Shard
 from channels_classic.layers.on_redis.spread import load_command, summed_load
@@ -28,7 +28,7 @@ from channels_classic.layers.on_redis.wire import REPORT, REPORTS, Command, Keys
 
 if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
-    from channels_classic.layers.traffic import Content
+    from channels_classic.layers.traffic import Content, DeadLetter
 
 #: How long the history outlives the last record, in ms.
 _DAY = 86_400_000
@@ -58,14 +58,14 @@ class RedisLedger(Ledger):
 
     def census(self, channels: Sequence[str] = ()) -> Census:
         reports: dict[str, Content] = {}
-        dead = 0
+        buried = 0
         for shard, (found, letters) in self._ask_each(_look):
             reports |= dict(_decoded(shard, found or ()))
-            dead += letters or 0
+            buried += letters or 0
         read = {name for each in reports.values() for name in _channels(each)}
         counted, groups = self._survey()
         names = list(dict.fromkeys([*channels, *sorted(read | counted)]))[:MOST_CHANNELS]
-        return Census(self._facts(names), reports, dead, groups)
+        return Census(self._facts(names), reports, buried, groups)
 
     def _facts(self, names: Sequence[str]) -> dict[str, ChannelFacts]:
         if not names:
@@ -115,6 +115,12 @@ class RedisLedger(Ledger):
                     Delayed(name, max(0.0, (float(due) - now) / 1000), _content(shard, member))
                 )
         return sorted(found, key=lambda each: each.due_in)[:limit]
+
+    def newest_dead(self, limit: int) -> list[DeadLetter]:
+        return dead.newest(self._layer, limit)
+
+    def dead_letter(self, id_: str) -> DeadLetter | None:
+        return dead.one(self._layer, id_)
 
     def claim(self, name: str, seconds: float) -> bool:
         shard = self._layer.shard_of(name)
