@@ -44,12 +44,12 @@ REACHABLE = (
 )
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, rules: list[str] = RULES) -> list[str]:
     """What axe has to say against the page as it is now."""
     if not AXE.is_file():
         pytest.fail("axe-core is missing: make tests-need, or make test")
     page.run(AXE.read_text(encoding="utf-8"))
-    options = {"runOnly": RULES, "resultTypes": ["violations"]}
+    options = {"runOnly": rules, "resultTypes": ["violations"]}
     found = page.driver.execute_async_script(
         "axe.run(document, arguments[0]).then(arguments[1])", options
     )

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 from selenium import webdriver
 
+from tests.acceptance.accessibility import violations
 from tests.acceptance.browser import DESKTOP, PHONE, Page, SplitSite, clean_page, split_site
 from tests.acceptance.processes import Process, wait_until
 from tests.conftest import RedisServer
@@ -48,10 +49,11 @@ class Photographs(Page):
         return bool(re.search(r"/thumbnails/[0-9a-f-]{36}/$", self.driver.current_url))
 
     def show_on_phone(self, name: str) -> None:
-        """A screenshot at the width of a phone, which the page must fit."""
+        """A screenshot at the width of a phone, which the page must fit; and what axe says."""
         self.resize(*PHONE)
         self.screenshot(f"phone-{name}")
         assert self.sideways_scroll() <= 0
+        assert violations(self) == []
         self.resize(*DESKTOP)
 
     def seen(self) -> str:
