@@ -85,6 +85,7 @@ demo: $(VENV)/.runtime $(ASSETS)  ## the example site at http://127.0.0.1:8000/,
 	@echo '  /chat/        rooms: who is there, and what was said while you were away'
 	@echo '  /counter/     a number that a button at /increment/ raises in every browser'
 	@echo '  /dashboard/   charts of what programs push by HTTP, drawn anew in every browser'
+	@echo '  /notifications/  live flash messages, in all tabs of a user until one of them dismisses it'
 	@echo '  /headlines/   an event stream: what one page sends, all others show'
 	@echo '  /thumbnails/  upload a photograph: a worker makes three sizes while you watch'
 	@$(BIN)/python workers/manage.py demooperator

@@ -29,6 +29,8 @@ PAGES = [
     "/headlines/",
     "/headlines/htmx/",
     "/thumbnails/",
+    "/chat/",
+    "/notifications/",
 ]
 
 
@@ -72,18 +74,20 @@ def test_the_committed_migrations_are_complete(site):
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/admin/login/"])
-def test_every_page_is_there(site, client, path):
-    assert client.get(path).status_code == 200
+@pytest.mark.parametrize("path", [*PAGES, "/admin/"])
+def test_every_page_is_there(site, admin_client, path):
+    assert admin_client.get(path).status_code == 200
 
 
 def test_the_start_page_names_the_layer_in_use(site, client):
     assert "InMemoryChannelLayer" in client.get("/").content.decode()
 
 
-def test_pages_have_no_script_or_style_inside_and_load_nothing_from_elsewhere(site, client, photo):
+def test_pages_have_no_script_or_style_inside_and_load_nothing_from_elsewhere(
+    site, admin_client, photo
+):
     for path in [*PAGES, photo.get_absolute_url()]:
-        html = client.get(path).content.decode()
+        html = admin_client.get(path).content.decode()
         assert "<style" not in html
         assert "style=" not in html
         assert "onclick=" not in html
@@ -91,9 +95,10 @@ def test_pages_have_no_script_or_style_inside_and_load_nothing_from_elsewhere(si
         assert 'href="http' not in html
 
 
-def test_every_file_that_a_page_names_is_there(site, client, photo):
+def test_every_file_that_a_page_names_is_there(site, admin_client, photo):
     for path in [*PAGES, photo.get_absolute_url()]:
-        for name in re.findall(r'"/static/([^"]+)"', client.get(path).content.decode()):
+        html = admin_client.get(path).content.decode()
+        for name in re.findall(r'"/static/([^"]+)"', html):
             assert finders.find(name), f"{path} needs {name}: make assets brings those of others"
 
 

@@ -11,6 +11,7 @@ channel_routing = [
     include("echo.routing.channel_routing"),
     include("counter.routing.channel_routing"),
     include("dashboard.routing.channel_routing"),
+    include("notifications.routing.channel_routing"),
     include("headlines.routing.channel_routing"),
     include("thumbnailer.routing.channel_routing"),
     include("channels_classic.monitor.routing.channel_routing", path=r"^/monitor"),

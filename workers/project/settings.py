@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "chat",
     "counter",
     "dashboard",
+    "notifications",
     "headlines",
     "thumbnailer",
     "channels_classic.monitor",

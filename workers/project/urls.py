@@ -15,6 +15,7 @@ urlpatterns = [
     path("chat/", include("chat.urls")),
     path("", include("counter.urls")),
     path("dashboard/", include("dashboard.urls")),
+    path("notifications/", include("notifications.urls")),
     path("headlines/", include("headlines.urls")),
     path("thumbnails/", include("thumbnailer.urls")),
     path("monitor/", include("channels_classic.monitor.urls")),

@@ -1,0 +1,1 @@
+"""Notifications of a user, in all their tabs at once, and kept until they are seen."""
