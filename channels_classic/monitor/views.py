@@ -9,7 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
@@ -43,6 +43,7 @@ def page(request: HttpRequest) -> HttpResponse:
         },
         "layer": type(looker.layer.channel_layer).__name__,
         "admin": _url("admin:index"),
+        "site": get_script_prefix(),
     }
     return render(request, "channels_classic/monitor/page.html", context)
 

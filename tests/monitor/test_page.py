@@ -70,6 +70,7 @@ def test_the_staff_sees_it(people, name):
     assert response.status_code == 200
     assert "max-age=0" in response["Cache-Control"]
     assert "InMemoryChannelLayer" in response.content.decode()
+    assert '<a href="/">View site</a>' in response.content.decode()
 
 
 def test_the_page_cannot_be_posted_to(people):

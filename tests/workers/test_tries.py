@@ -149,6 +149,12 @@ def test_the_owner_sees_the_dead_letter(client, given_up):
     assert f'action="/thumbnails/{given_up.pk}/again/"' in page
 
 
+def test_the_staff_is_led_from_the_letter_to_the_monitor(client, admin_client, given_up):
+    path = f"/thumbnails/{given_up.pk}/letter/"
+    assert 'href="/monitor/"' in admin_client.get(path).content.decode()
+    assert 'href="/monitor/"' not in client.get(path).content.decode()
+
+
 def test_others_see_neither_the_letter_nor_the_button(client, given_up):
     client.cookies.clear()
     assert client.get(f"/thumbnails/{given_up.pk}/letter/").status_code == 403
