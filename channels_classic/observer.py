@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from channels_classic import tracing
@@ -83,12 +84,15 @@ class _SeenRun(Run):
     ) -> None:
         self._meter = meter
         self._channel = delivery.channel
-        self._consumer = name_that_thing(match.consumer)
+        self._consumer = _name_of(match.consumer)
         self._waited = waited
         self._outcome = Outcome.FAILED
-        name = f"{delivery.channel} process"
-        attributes = _attributes(delivery, self._consumer, waited)
-        self._span = tracing.begin(name, "CONSUMER", attributes, parent=delivery.content)
+        self._span = tracing.NOTHING
+        if tracing.is_on():
+            attributes = _attributes(delivery, self._consumer, waited)
+            self._span = tracing.begin(
+                f"{delivery.channel} process", "CONSUMER", attributes, parent=delivery.content
+            )
 
     def __enter__(self) -> Self:
         self._span.__enter__()
@@ -117,6 +121,16 @@ class _SeenRun(Run):
             self._span.note("dead letter", reason=reason)
             if self._meter is not None:
                 self._meter.buried(self._channel, self._consumer)
+
+
+_known_name = lru_cache(maxsize=1000)(name_that_thing)
+
+
+def _name_of(consumer: Callable[..., Any]) -> str:
+    try:
+        return _known_name(consumer)
+    except TypeError:  # one that has no hash
+        return name_that_thing(consumer)
 
 
 def _attributes(delivery: Delivery, consumer: str, waited: float | None) -> dict[str, Any]:

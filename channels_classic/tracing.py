@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 try:
@@ -38,6 +39,8 @@ _MEMBER = re.compile(
 #: What is kept of a text, and of a traceback, in characters.
 _LONGEST, _LONGEST_TRACE = 1000, 20_000
 _NAME = "channels_classic"
+#: Seconds between two looks for a tracer.
+_EVERY = 0.1
 
 
 class Span:
@@ -221,18 +224,37 @@ def clean(value: Any, longest: int = _LONGEST) -> Any:
     return value[:longest].encode("utf-8", "backslashreplace").decode()
 
 
-def _tracer() -> otel.Tracer | None:
-    """Looked for each time, as a project may set up its own at any time."""
-    if not is_installed:
-        return None
-    provider = otel.get_tracer_provider()
-    return None if isinstance(provider, otel.ProxyTracerProvider) else _tracer_of(provider)
+class Finder:
+    """Finds the tracer: a project may set up its own at any time, which then stays for good.
+
+    Until then it is looked for so seldom that this costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._found: otel.Tracer | None = None
+        self._not_before = 0.0 if is_installed else inf
+
+    def __call__(self) -> otel.Tracer | None:
+        """The tracer, once there is one and nobody has turned it off."""
+        if self._found is None and (now := time.monotonic()) >= self._not_before:
+            self._not_before = now + _EVERY
+            self._look()
+        return self._found
+
+    def _look(self) -> None:
+        provider = otel.get_tracer_provider()
+        if isinstance(provider, otel.ProxyTracerProvider):  # there is none yet
+            return
+        if _is_off():
+            self._not_before = inf
+        else:
+            self._found = provider.get_tracer(_NAME)
 
 
-@lru_cache(maxsize=1)
-def _tracer_of(provider: otel.TracerProvider) -> otel.Tracer | None:
+_tracer = Finder()
+
+
+def _is_off() -> bool:
     off = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     is_disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    if is_disabled or _NAME in map(str.strip, off):
-        return None
-    return provider.get_tracer(_NAME)
+    return is_disabled or _NAME in map(str.strip, off)

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from channels_classic.exceptions import ChannelsError
+from channels_classic.log import handler
 
 try:
     from opentelemetry import trace as otel
@@ -54,7 +55,16 @@ def set_up(service: str) -> None:
     for name in names:
         provider.add_span_processor(BatchSpanProcessor(_exporter(name)))
     otel.set_tracer_provider(provider)
+    _show_its_logs()
     logger.info("Traces go to: %s", ", ".join(names))
+
+
+def _show_its_logs() -> None:
+    """What it says of exports that fail goes where the rest of a command's lines go."""
+    its_logger = logging.getLogger("opentelemetry")
+    if not its_logger.handlers:
+        its_logger.addHandler(handler)
+        its_logger.propagate = False
 
 
 def _exporters() -> list[str]:

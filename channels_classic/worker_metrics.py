@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,6 +21,8 @@ from channels_classic.policy import Outcome
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _PREFIX = "channels_classic"
 _BY = ["channel", "consumer"]
+#: What a run may come to.
+_OUTCOMES = (Outcome.DONE, Outcome.LATER, Outcome.FAILED)
 
 
 class ConsumerMetrics:
@@ -57,17 +60,33 @@ class ConsumerMetrics:
         self._again = counter("message_retries", "Messages that are tried again.", _BY)
         self._buried = counter("messages_given_up", "Messages that became dead letters.", _BY)
 
+        #: By channel and consumer: to find what belongs to labels takes longer than to count.
+        self._known: dict[tuple[str, str], _Figures] = {}
+
+    def _of(self, channel: str, consumer: str) -> _Figures:
+        found = self._known.get((channel, consumer))
+        if found is None:
+            found = self._known[channel, consumer] = _Figures(
+                running=self._running.labels(channel, consumer),
+                seconds=self._seconds.labels(channel, consumer),
+                waited=self._waited.labels(channel),
+                runs={o: self._runs.labels(channel, consumer, o.value) for o in _OUTCOMES},
+            )
+        return found
+
     def began(self, channel: str, consumer: str, waited: float | None) -> None:
         """A run begins."""
-        self._running.labels(channel, consumer).inc()
+        figures = self._of(channel, consumer)
+        figures.running.inc()
         if waited is not None:
-            self._waited.labels(channel).observe(waited)
+            figures.waited.observe(waited)
 
     def ended(self, channel: str, consumer: str, outcome: Outcome, seconds: float) -> None:
         """It has ended."""
-        self._running.labels(channel, consumer).dec()
-        self._seconds.labels(channel, consumer).observe(seconds)
-        self._runs.labels(channel, consumer, outcome.value).inc()
+        figures = self._of(channel, consumer)
+        figures.running.dec()
+        figures.seconds.observe(seconds)
+        figures.runs[outcome].inc()
 
     def again(self, channel: str, consumer: str) -> None:
         """Its message will be tried again."""
@@ -80,6 +99,13 @@ class ConsumerMetrics:
     def unrouted(self, channel: str) -> None:
         """No filter of the routed ``channel`` fits a message."""
         self._runs.labels(channel, "", Outcome.UNROUTED.value).inc()
+
+
+class _Figures(NamedTuple):
+    running: Gauge
+    seconds: Histogram
+    waited: Histogram
+    runs: dict[Outcome, Counter]
 
 
 class BusCollector(Collector):

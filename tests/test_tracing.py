@@ -15,6 +15,7 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.server import traces, translate
 from channels_classic.server.proxies import Proxies
+from tests.acceptance.processes import wait_until as until
 
 HEADER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, SPAN = HEADER.split("-")[1:3]
@@ -85,12 +86,22 @@ def test_without_the_package_all_goes_on(monkeypatch):
 def test_the_environment_turns_our_spans_off(monkeypatch, variable, value):
     provider = TracerProvider()
     monkeypatch.setattr(otel, "get_tracer_provider", lambda: provider)
-    tracing._tracer_of.cache_clear()
-    assert tracing.is_on()
+    assert tracing.Finder()() is not None
     monkeypatch.setenv(variable, value)
-    tracing._tracer_of.cache_clear()
-    assert not tracing.is_on()
-    tracing._tracer_of.cache_clear()
+    find = tracing.Finder()
+    assert find() is None
+    monkeypatch.delenv(variable)
+    assert find() is None  # for good
+    provider.shutdown()
+
+
+def test_a_provider_that_comes_later_is_found(monkeypatch):
+    provider, find = TracerProvider(), tracing.Finder()
+    assert find() is None
+    monkeypatch.setattr(otel, "get_tracer_provider", lambda: provider)
+    until(find)
+    monkeypatch.undo()
+    assert find() is not None
     provider.shutdown()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from channels_classic import tracing_setup
 from channels_classic.tracing_setup import CannotTrace, set_up
+from tests.acceptance.processes import free_port
 
 SCRIPT = """
 import sys
@@ -30,7 +32,12 @@ def run(before: str = "", **env: str) -> str:
         check=True,
         timeout=60,
     )
+    said.append(done.stderr)
     return done.stdout
+
+
+#: What each run has written to its standard error.
+said: list[str] = []
 
 
 def test_spans_go_where_the_environment_says_under_the_name_that_it_says():
@@ -42,10 +49,31 @@ def test_spans_go_where_the_environment_says_under_the_name_that_it_says():
     assert '"service.name": "site"' in named
 
 
-def test_without_a_word_of_the_environment_nothing_is_done():
-    assert run() == "False\n"
-    assert run(OTEL_TRACES_EXPORTER="none", OTEL_EXPORTER_OTLP_ENDPOINT="http://x") == "False\n"
-    assert run(OTEL_TRACES_EXPORTER="console", OTEL_SDK_DISABLED="true") == "False\n"
+def test_what_cannot_be_exported_is_told_in_the_lines_of_the_command():
+    before = (
+        "from channels_classic import log\n"
+        "log.setup_logger('channels_classic.worker', style='json')"
+    )
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    run(before, OTEL_EXPORTER_OTLP_ENDPOINT=nowhere, OTEL_EXPORTER_OTLP_TIMEOUT="1")
+    lines = [json.loads(line) for line in said[-1].splitlines()]
+    assert lines[0]["message"] == "Traces go to: otlp"
+    assert any(each["logger"].startswith("opentelemetry") for each in lines[1:])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"},
+        {"OTEL_TRACES_EXPORTER": "console", "OTEL_SDK_DISABLED": "true"},
+    ],
+)
+def test_where_the_environment_wants_no_traces_nothing_is_done(words, monkeypatch):
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delattr(tracing_setup, "TracerProvider")
+    set_up("test")
 
 
 def test_a_provider_that_is_there_stays():

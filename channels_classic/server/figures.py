@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -16,6 +17,8 @@ from channels_classic.server.options import BadOption, ServerOptions
 if TYPE_CHECKING:
     from channels_classic.server.client import Receive, Send
     from channels_classic.server.metrics import Serve, ServerMetrics
+
+logger = logging.getLogger("channels_classic.server")
 
 #: The variable of the environment that tells the library where processes gather their figures.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -81,7 +84,10 @@ class Gathered:
         self._given = os.environ.get(FOLDER, "")
         self._own = ""
         if not self._given and find_spec(_LIBRARY) is not None:
-            self._own = tempfile.mkdtemp(prefix="channels-classic-metrics-")
+            try:
+                self._own = tempfile.mkdtemp(prefix="channels-classic-metrics-")
+            except OSError as error:
+                logger.warning("Metrics, if any, are those of one process: no folder (%s)", error)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -115,6 +115,8 @@ class ServerOptions:
         for name in ("root_path", "live_path", "ready_path", "metrics_path"):
             if getattr(self, name) and not getattr(self, name).startswith("/"):
                 raise BadOption(f"{name} must begin with '/', not {getattr(self, name)!r}")
+        if self.metrics_path and self.metrics_path in (self.live_path, self.ready_path):
+            raise BadOption(f"metrics_path: {self.metrics_path!r} is the path of a probe")
         for each in self.allowed_origins:
             if not is_pattern(each):
                 raise BadOption(f"allowed_origins: {each!r} is not like https://example.com")

@@ -32,7 +32,16 @@ BOUNDED = {
     "method": {"GET", "POST", "other"},
     "status": {"200", "400", "403", "404"},
     "direction": {"in", "out"},
-    "outcome": {"accepted", "rejected", "unavailable", "left", "done", "failed", "unrouted"},
+    "outcome": {
+        "accepted",
+        "rejected",
+        "unavailable",
+        "left",
+        "done",
+        "later",
+        "failed",
+        "unrouted",
+    },
     "code": {"1000", "1001", "1011", "3000-4999", "1006", "1012"},
 }
 
@@ -189,11 +198,12 @@ def test_sockets_are_counted_while_they_are_open_and_after(watched: Watched) -> 
 
 def test_the_worker_counts_runs_retries_failures_and_dead_letters(watched: Watched) -> None:
     before = watched.of_worker()
-    for to in ("first", "flaky", "flaky", "broken", "choosy"):
+    for to in ("first", "flaky", "flaky", "broken", "choosy", "later"):
         assert watched.get(f"/work/?to={to}") == 200
     flaky = {"channel": "work.flaky", "consumer": "pages.work.flaky"}
     broken = {"channel": "work.broken", "consumer": "pages.work.broken"}
     second = {"channel": "work.second", "consumer": "pages.work.second"}
+    later = {"channel": "work.later", "consumer": "pages.work.later"}
     choosy = {"channel": "work.choosy", "consumer": ""}
     view = {"channel": "http.request", "consumer": "channels_classic.handler.ViewConsumer"}
 
@@ -204,7 +214,8 @@ def test_the_worker_counts_runs_retries_failures_and_dead_letters(watched: Watch
             and more(before, after, "consumer_runs_total", **flaky, outcome="done") == 2
             and more(before, after, "consumer_runs_total", **second, outcome="done") == 1
             and more(before, after, "consumer_runs_total", **choosy, outcome="unrouted") == 1
-            and more(before, after, "consumer_runs_total", **view, outcome="done") == 5
+            and more(before, after, "consumer_runs_total", **later, outcome="done") == 1
+            and more(before, after, "consumer_runs_total", **view, outcome="done") == 6
         )
         return after if done else None
 
@@ -214,6 +225,8 @@ def test_the_worker_counts_runs_retries_failures_and_dead_letters(watched: Watch
     assert more(before, after, "messages_given_up_total", **flaky) == 0
     assert more(before, after, "consumer_runs_total", **broken, outcome="failed") == 2
     assert more(before, after, "message_retries_total", **broken) == 1
+    assert more(before, after, "consumer_runs_total", **later, outcome="later") == 1
+    assert more(before, after, "message_retries_total", **later) == 1
     assert more(before, after, "consumer_duration_seconds_count", **second) == 1
     assert more(before, after, "message_wait_seconds_count", channel="work.flaky") == 4
     assert 0 < more(before, after, "message_wait_seconds_sum", channel="work.flaky") < 40
@@ -301,6 +314,16 @@ def test_errors_retries_and_dead_letters_are_on_their_spans(watched: Watched) ->
     assert {each.events["exception"]["exception.type"] for each in runs} == {"ValueError"}
     assert "retry" in runs[0].events
     assert runs[1].events["dead letter"]["reason"] == "ValueError: never"
+
+
+def test_a_consumer_that_asks_to_be_run_later_is_no_error(watched: Watched) -> None:
+    trace, _, header = new_trace()
+    assert watched.get("/work/?to=later", traceparent=header) == 200
+    runs = [each for each in watched.traces.of(trace, 5) if each.name == "work.later process"]
+    assert [each.attributes["channels_classic.outcome"] for each in runs] == ["later", "done"]
+    assert runs[0].events["retry"]["delay_seconds"] > 0
+    assert not any(each.is_error for each in runs)
+    assert len({each.parent for each in runs}) == 1
 
 
 def test_each_message_of_a_socket_is_a_trace_that_is_linked_to_its_handshake(

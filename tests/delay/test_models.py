@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+from opentelemetry.sdk.trace import TracerProvider
 
+from channels_classic import tracing
 from channels_classic.asgi import channel_layers
-from channels_classic.delay.models import LEASE, DelayedMessage
+from channels_classic.delay.models import LEASE, DelayedMessage, check
 from channels_classic.exceptions import (
     InvalidContent,
     InvalidName,
@@ -139,3 +141,15 @@ def test_what_was_not_sent_is_due_as_before():
 
 def test_the_migrations_are_those_of_the_model():
     call_command("makemigrations", "channels_classic_delay", check=True, verbosity=0)
+
+
+def test_what_asgi_delay_keeps_goes_on_with_the_trace_of_its_sender(layer, monkeypatch):
+    provider = TracerProvider()
+    monkeypatch.setattr(tracing, "_tracer", lambda: provider.get_tracer("test"))
+    with tracing.begin("asgi.delay process", "CONSUMER", {}) as span:
+        asked = {"channel": "report", "delay": 0, "content": {"number": 1}}
+        check(asked, layer).send(layer)
+    _, content = layer.receive(["report"])
+    assert content["traceparent"].split("-")[1] == span.trace_id
+    assert asked["content"] == {"number": 1}
+    provider.shutdown()

@@ -171,9 +171,11 @@ def test_without_the_library_it_says_what_to_install(server, monkeypatch):
         server(metrics_path=PATH)
 
 
-def test_a_path_that_is_none_is_refused(server):
+def test_a_path_that_is_none_or_that_of_a_probe_is_refused(server):
     with pytest.raises(BadOption, match="metrics_path must begin with '/'"):
         server(metrics_path="metrics")
+    with pytest.raises(BadOption, match="'/-/livez' is the path of a probe"):
+        server(metrics_path="/-/livez")
 
 
 # The folder of several processes ----------------------------------------------------------------
@@ -191,6 +193,19 @@ def test_the_folder_of_a_parent_goes_with_it(monkeypatch):
         gathered.remove()
     with pytest.raises(FileNotFoundError), open(folder):
         pass
+
+
+def test_without_room_for_a_folder_the_parent_goes_on(monkeypatch, caplog):
+    def full(**options):
+        raise OSError("No space left")
+
+    monkeypatch.delenv(FOLDER, raising=False)
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    gathered = Gathered()
+    gathered.forget(7)
+    gathered.remove()
+    assert gathered.environment == {}
+    assert "those of one process: no folder (No space left)" in caplog.text
 
 
 def test_a_folder_that_is_given_stays(monkeypatch, tmp_path):

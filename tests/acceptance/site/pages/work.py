@@ -8,6 +8,7 @@ from typing import NoReturn
 from django.http import HttpRequest, JsonResponse
 
 from channels_classic import Channel, consumer, route
+from channels_classic.exceptions import ConsumeLater
 from channels_classic.message import Message
 
 
@@ -34,6 +35,12 @@ def flaky(message: Message) -> None:
         raise OSError("not yet")
 
 
+def later(message: Message) -> None:
+    """Asks to be run once more."""
+    if not message.get("__retries__"):
+        raise ConsumeLater
+
+
 @consumer(max_attempts=2, backoff=0.05)
 def broken(message: Message) -> NoReturn:
     """Never works."""
@@ -55,6 +62,7 @@ routing = [
     route("work.second", second),
     route("work.flaky", flaky),
     route("work.broken", broken),
+    route("work.later", later),
     route("work.choosy", first, token="known"),
     route("websocket.receive", odd, path=r"^/odd/$"),
     route("websocket.receive", fails, path=r"^/fails/$"),
