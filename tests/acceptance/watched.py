@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from channels_classic.layers.names import random_letters
 from channels_classic.layers.redis import RedisChannelLayer
@@ -17,12 +20,15 @@ from tests.acceptance.processes import Process, free_port
 
 SITE = Path(__file__).parent / "monitor_site"
 COMMANDS = Path(sys.executable).parent
-#: Makes the people of the site, one who may act, one who may look and one who may not, and prints
-#: the keys of their sessions.
+#: Makes the tables and the people of the site, one who may act, one who may look and one who may
+#: not, and prints the keys of their sessions.
 _PEOPLE = """
 import json
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
+
+call_command("migrate", verbosity=0)
 
 def key_of(user):
     client = Client()
@@ -51,9 +57,9 @@ class WatchedSite:
             "DJANGO_SETTINGS_MODULE": "settings",
             "COLUMNS": "200",
         }
-        self.layer = RedisChannelLayer(hosts=[redis_url], prefix=prefix, expiry=600)
+        options = {"prefix": prefix, "expiry": 600, "capacity": 10_000}
+        self.layer = RedisChannelLayer(hosts=[redis_url], **options)
         self.processes: list[Process] = []
-        self.sockets: list[ClientConnection] = []
         #: The keys of the sessions of the people, by their names.
         self.sessions: dict[str, str] = {}
 
@@ -63,7 +69,6 @@ class WatchedSite:
 
     def prepare(self) -> None:
         """A database with people in it."""
-        self.manage("migrate", "--verbosity", "0")
         printed = self.manage("shell", "--verbosity", "0", "--command", _PEOPLE)
         self.sessions = json.loads(printed)
 
@@ -111,15 +116,18 @@ class WatchedSite:
         for each in range(number):
             self.layer.send(channel, {"number": each, **content})
 
-    def open(self, number: int) -> None:
-        """Open ``number`` sockets, which stay so."""
-        for _ in range(number):
-            self.sockets.append(connect(f"ws://127.0.0.1:{self.port}/open/", proxy=None))
+    @contextmanager
+    def sockets(self, number: int) -> Iterator[None]:
+        """``number`` sockets, which are open in the block."""
+        with ExitStack() as stack:
+            for _ in range(number):
+                stack.enter_context(connect(f"ws://127.0.0.1:{self.port}/open/", proxy=None))
+            yield
 
     def stop(self) -> None:
-        """End what still runs."""
-        for socket in self.sockets:
-            socket.close()
+        """End what still runs, all at once."""
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
         for process in self.processes:
             process.stop()
         self.layer.close()

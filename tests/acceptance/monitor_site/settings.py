@@ -55,6 +55,7 @@ CHANNEL_LAYERS = {
             "hosts": [os.environ["MONITOR_REDIS"]],
             "prefix": os.environ["MONITOR_PREFIX"],
             "expiry": 600,
+            "capacity": 10_000,
         },
         "ROUTING": "routing.channel_routing",
     }
