@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels_classic.exceptions import ChannelFull
@@ -30,6 +30,9 @@ class Done(NamedTuple):
     more: bool = False
     #: Why it could not go on.
     problem: str = ""
+    #: When the newest letter died at the first request. Letters that die later, perhaps because
+    #: they have failed again, are for another time: else there might be no end.
+    until: float = 0
 
 
 def in_full(looker: Looker, id_: str) -> Row:
@@ -44,15 +47,19 @@ def decide(
     *,
     ids: Sequence[str] = (),
     channel: str | None = None,
+    until: float = 0,
     at_once: int,
     who: Any,
 ) -> Done:
     """Do ``deed`` with the letters ``ids``, or with those of ``channel``, or with all; log it.
 
-    No more than ``at_once`` are done. Raises ``LayerUnavailable``.
+    No more than ``at_once`` are done, and none that has died after ``until``, which is that of the
+    answer to the request before. Raises ``LayerUnavailable``.
     """
+    until = until or max((each.died for each in layer.ledger.newest_dead(1)), default=0)
     letters = _by_id(layer, ids) if ids else layer.dead_letters(channel)
-    found = list(islice(letters, at_once + 1))
+    in_time = takewhile(lambda letter: letter.died <= until, letters)
+    found = list(islice(in_time, at_once + 1))
     verb = layer.requeue_dead if deed == "requeue" else layer.delete_dead
     done, problem = 0, ""
     try:
@@ -62,7 +69,7 @@ def decide(
         problem = str(error)
     finally:
         _log(deed, found[:done], who)
-    return Done(done, len(found) > at_once and not problem, problem)
+    return Done(done, len(found) > at_once and not problem, problem, until)
 
 
 def _by_id(layer: BaseChannelLayer, ids: Iterable[str]) -> Iterable[DeadLetter]:

@@ -84,15 +84,16 @@ def _head(frame: dict[str, Any], name: str) -> Text:
 
 
 def _totals(frame: dict[str, Any]) -> Text:
+    """What is bad comes first: a narrow terminal cuts the end."""
     total, letters = frame["total"], frame["letters_total"]
     return _line(
         f"in {rate(total['in'])}/s  out {rate(total['out'])}/s  ",
         (f"failing {rate(total['failing'])}/s", "red" if total["failing"] else ""),
-        f"  waiting {total['waiting']:,}  running {total['running']:,}"
-        f"  sockets {total['sockets']:,}  ",
+        "  ",
         (f"dead {letters:,}", "red" if letters else ""),
-        f"  delayed {frame['delayed_total']:,}  groups {frame['groups_total']:,}"
-        f"  channels {frame['channels_total']:,}",
+        f"  waiting {total['waiting']:,}  running {total['running']:,}"
+        f"  sockets {total['sockets']:,}  delayed {frame['delayed_total']:,}"
+        f"  groups {frame['groups_total']:,}  channels {frame['channels_total']:,}",
     )
 
 

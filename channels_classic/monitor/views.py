@@ -60,7 +60,10 @@ def _opening(looker: Any) -> dict[str, Any]:
 @require_POST
 @csrf_protect
 def dead(request: HttpRequest) -> JsonResponse:
-    """Requeue or delete dead letters: ``deed``, and ``id`` (several), ``channel`` or ``all``."""
+    """Requeue or delete dead letters: ``deed``, and ``id`` (several), ``channel`` or ``all``.
+
+    Who asks again as there are more hands back the ``until`` of the answer.
+    """
     if not may_act(request.user):
         return _refused("You may look, but not requeue or delete dead letters.", 403)
     posted = request.POST
@@ -74,12 +77,20 @@ def dead(request: HttpRequest) -> JsonResponse:
             deed,
             ids=ids[: looker.limits.at_once],
             channel=channel,
+            until=_number(posted.get("until")),
             at_once=looker.limits.at_once,
             who=request.user,
         )
     except LayerUnavailable as error:
         return _refused(str(error), 503)
     return JsonResponse(done._asdict(), status=409 if done.problem else 200)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0
 
 
 def _refused(problem: str, status: int = 400) -> JsonResponse:

@@ -83,10 +83,10 @@ export function deadLetters({ address, mayAct, ask }) {
     if (isBusy) return;
     isBusy = true;
     let done = 0;
-    let answer;
+    let answer = { until: 0 };
     do {
       say(note, done ? `${number(done)} ${DEEDS[deed].past} so far…` : "Working…");
-      answer = await post({ deed, ...which });
+      answer = await post({ deed, ...which, until: answer.until });
       done += answer.done;
     } while (answer.more && answer.done);
     isBusy = false;
