@@ -26,7 +26,8 @@ def main() -> None:
       channels-classic server project.asgi:channel_layer   takes the connections
       python manage.py runworker                           runs the consumers and views
       redis-server                                         carries the messages
-    For development, "python manage.py runserver" is all of it in one;
+    "channels-classic up" runs all of it on one machine. For development,
+    "python manage.py runserver" is all of it in one process;
     "channels-classic new" makes a project to begin with.
     """
 

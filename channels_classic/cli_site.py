@@ -96,9 +96,8 @@ def _look(state: State) -> _Seen:
     noted, supervisor = state.noted(), Supervisor(state)
     if not (noted and supervisor.answers):
         return _Seen("", [], _why_not_up(state))
-    plan = Plan.from_json(noted["plan"])
-    problem = why_not_ready(plan, noted["ready_path"])
-    return _Seen(plan.address, supervisor.processes(), problem)
+    problem = why_not_ready(noted.plan, noted.ready_path)
+    return _Seen(noted.plan.address, supervisor.processes(), problem)
 
 
 def _why_not_up(state: State) -> str:
@@ -165,10 +164,9 @@ def restart(names: tuple[str, ...], manage: str | None, state: str | None, timeo
         noted = at.noted()
         if not (noted and Supervisor(at).answers):
             raise UpError(_why_not_up(at))
-        plan = Plan.from_json(noted["plan"])
-        programs = _named(plan, names)
-        with at.alone(), _probe(plan) as probe:
-            site = Site(plan, at, probe, say=click.echo, timeout=timeout)
+        programs = _named(noted.plan, names)
+        with at.alone(), _probe(noted.plan) as probe:
+            site = Site(noted.plan, at, probe, say=click.echo, timeout=timeout)
             for each in programs:
                 (site.reload if each.reloads else site.restart)(each)
 

@@ -15,6 +15,7 @@ import click
 
 from channels_classic.cli_site import WIDE, manage_option, state_option, timeout_option, told
 from channels_classic.exceptions import UpError
+from channels_classic.notify import say_ready
 from channels_classic.up import written
 from channels_classic.up.control import Supervisor
 from channels_classic.up.plan import Group, Plan
@@ -163,6 +164,7 @@ def _up(
             raise UpError("The site is up already, in the background: channels-classic down first")
         if not is_up:
             _clean_up(state)
+        if not (is_up and (noted := state.noted()) and noted.plan.place == plan.place):
             check_place(plan)
         plan, probe = prepare(plan, redis)
         with probe:
@@ -178,6 +180,7 @@ def _up(
                 popen = site.start(foreground=foreground)
                 what = "The site is up"
     _say_where(plan, what, "Ctrl-C" if foreground else "channels-classic down")
+    say_ready()
     return popen if foreground else None
 
 

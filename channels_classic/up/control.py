@@ -14,6 +14,7 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from channels_classic import notify
 from channels_classic.exceptions import UpError
 from channels_classic.up.state import State
 
@@ -22,6 +23,8 @@ _BEGINNING = 10.0
 _POLL = 0.05
 #: Of a start that fails, its state tells.
 _WILL_BE_SEEN = (Faults.SPAWN_ERROR, Faults.ABNORMAL_TERMINATION)
+#: Variables of whatever supervises this command: its programs are none of that one's.
+_OF_OTHERS = ("SUPERVISOR_", notify.VARIABLE)
 _HAS_FAILED = ("BACKOFF", "EXITED", "FATAL", "UNKNOWN")
 
 
@@ -88,7 +91,7 @@ class Supervisor:
         popen = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._state.config)]
             + (["--nodaemon", "--silent"] if foreground else []),
-            env={k: v for k, v in os.environ.items() if not k.startswith("SUPERVISOR_")},
+            env={k: v for k, v in os.environ.items() if not k.startswith(_OF_OTHERS)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

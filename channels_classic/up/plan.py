@@ -128,6 +128,11 @@ class Plan:
         return {name: value for name, value in found.items() if value}
 
     @property
+    def place(self) -> tuple[str, int] | str:
+        """Where the server listens."""
+        return self.unix_socket or (self.host, self.port)
+
+    @property
     def address(self) -> str:
         """Where the site is, for a person on this machine."""
         if self.unix_socket:

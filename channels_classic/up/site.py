@@ -70,8 +70,8 @@ class Site:
 
     def must_start_anew(self) -> bool:
         """Whether what all programs share has changed, which supervisord reads at its start."""
-        before = self.state.noted().get("plan")
-        return before is None or Plan.from_json(before).environment != self.plan.environment
+        before = self.state.noted()
+        return before is None or before.plan.environment != self.plan.environment
 
     def change(self) -> bool:
         """Have what runs already become what the plan says; whether there was anything to do."""
@@ -97,7 +97,7 @@ class Site:
 
     def _write(self) -> None:
         self.state.config.write_text(configuration.render(self.plan), encoding="utf-8")
-        self.state.note(plan=self.plan.to_json(), ready_path=self._ready_path)
+        self.state.note(self.plan, self._ready_path)
 
     def _await(self, programs: Iterable[Program]) -> None:
         self._watch.begin()
@@ -117,7 +117,10 @@ class Site:
             self._say("starting… ", nl=False)
             self.supervisor.start(full_name)
             self._watch.begin()
-            self._say_result(partial(self._watch.wait, program, [name]))
+            try:
+                self._say_result(partial(self._watch.wait, program, [name]))
+            except UpError as error:
+                raise UpError(f"{error}\nThe others were not restarted, and go on.") from error
 
     def reload(self, program: Program) -> None:
         """Have it replace its own processes, and wait until it has."""

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from channels_classic.exceptions import LayerUnavailable, UpError
 from channels_classic.layers.private.server import make_private
+from channels_classic.up.plan import Plan
 
 #: The path of a UNIX socket has room for so many bytes on every system; supervisord appends its
 #: pid to that of its own while it makes it.
@@ -31,6 +32,13 @@ class Relative:
     pid: int
     #: The name of the program's process, as supervisord has it.
     name: str
+
+
+class Noted(NamedTuple):
+    """What is known of a site that was started."""
+
+    plan: Plan
+    ready_path: str
 
 
 class State:
@@ -77,17 +85,18 @@ class State:
 
     # What `up` notes for the other commands -------------------------------------------------
 
-    def note(self, **facts: Any) -> None:
-        """Remember ``facts`` about the site."""
+    def note(self, plan: Plan, ready_path: str) -> None:
+        """Remember what runs, and where the server's readiness probe is."""
+        facts = {"plan": plan.to_json(), "ready_path": ready_path}
         self._record.write_text(json.dumps(facts), encoding="utf-8")
 
-    def noted(self) -> dict[str, Any]:
-        """The facts; empty when there are none."""
+    def noted(self) -> Noted | None:
+        """What was noted; None if nothing was."""
         try:
-            found: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found
+            found = json.loads(self._record.read_text(encoding="utf-8"))
+            return Noted(Plan.from_json(found["plan"]), found["ready_path"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     # Processes, where the system has /proc ---------------------------------------------------
 

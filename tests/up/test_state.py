@@ -12,8 +12,18 @@ from pathlib import Path
 import pytest
 
 from channels_classic.exceptions import UpError
+from channels_classic.up.plan import Plan
 from channels_classic.up.state import Relative, State
 from tests.acceptance.processes import wait_until
+
+PLAN = Plan(
+    folder=Path("/site"),
+    state=Path("/state"),
+    target="a:b",
+    settings="settings",
+    python="python",
+    command="channels-classic",
+)
 
 
 @pytest.fixture
@@ -51,9 +61,11 @@ def test_two_commands_do_not_start_and_stop_at_the_same_time(state: State) -> No
 
 
 def test_what_was_noted_is_there_and_nothing_otherwise(state: State) -> None:
-    assert state.noted() == {}
-    state.note(port=8000)
-    assert state.noted() == {"port": 8000}
+    assert state.noted() is None
+    state.note(PLAN, "/-/readyz")
+    assert state.noted() == (PLAN, "/-/readyz")
+    (state.path / "site.json").write_text("of another release")
+    assert state.noted() is None
 
 
 # Processes --------------------------------------------------------------------------------
