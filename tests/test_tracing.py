@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from opentelemetry import trace as otel
@@ -74,6 +76,24 @@ def test_without_the_package_all_goes_on(monkeypatch):
         span.link()
     span.end()
     assert (tracing.sent("work", {}), tracing.trace_id(), span.trace_id) == ({}, "", "")
+
+
+def test_without_the_extras_all_modules_can_be_had():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "False False\n"), done.stderr
+
+
+WITHOUT = """
+import sys
+sys.modules["opentelemetry"] = sys.modules["prometheus_client"] = None
+from django.conf import settings
+settings.configure()
+from channels_classic import cli, tracing, tracing_setup, worker
+from channels_classic.management.commands import runserver, runworker
+print(tracing.is_installed, tracing_setup.is_installed)
+"""
 
 
 @pytest.mark.parametrize(

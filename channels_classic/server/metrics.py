@@ -113,16 +113,16 @@ class ServerMetrics:
 
     async def serve_websocket(self, serve: Serve, receive: Receive, send: Send) -> None:
         """Have ``serve`` look after a WebSocket, and count what it does."""
-        status, code = 0, 1006  # unless somebody says how it ended
+        status = 0  # of the handshake, and -1 when the socket has been closed
         received, sent = self._directions["in"], self._directions["out"]
 
         async def counted_receive() -> Event:
-            nonlocal code
+            nonlocal status
             event: Event = await receive()
             if event["type"] == "websocket.receive":
                 _count(received, event)
-            elif event["type"] == "websocket.disconnect":
-                code = close_code(event) or 1005
+            elif event["type"] == "websocket.disconnect" and status == 101:
+                status = self._closed(close_code(event) or 1005)
             return event
 
         async def counted_send(event: Event) -> None:
@@ -139,8 +139,7 @@ class ServerMetrics:
             await serve(counted_receive, counted_send)
         finally:
             if status == 101:
-                self._sockets.dec()
-                self._closes.labels(_shown(code)).inc()
+                self._closed(1006)  # nobody has said how it ended
             elif not status:
                 self._handshakes.labels("left").inc()
 
@@ -148,6 +147,11 @@ class ServerMetrics:
         self._handshakes.labels(_OUTCOMES.get(status, "rejected")).inc()
         if status == 101:
             self._sockets.inc()
+
+    def _closed(self, code: int) -> int:
+        self._sockets.dec()
+        self._closes.labels(_shown(code)).inc()
+        return -1
 
     def refused(self, counter: str) -> None:
         """One more of what ``counter`` says, a value of the layers' ``Counter``."""

@@ -179,7 +179,8 @@ class WebsocketConnection:
                 accepted = await self._handshake(span)
                 self._note_answer(span)
             duty.sockets += accepted
-            self._log("connected" if accepted else "rejected")
+            trace = {"trace_id": span.trace_id} if span.trace_id else {}
+            self._log("connected" if accepted else "rejected", **trace)
             if accepted:
                 self._leave_will()
                 code = await self._read()

@@ -170,8 +170,14 @@ def test_a_scrape_of_the_server_is_the_sum_over_its_processes(watched: Watched) 
     assert more(before, after, "server_refusals_total", reason="bad_request") == 1
 
 
+def without_sockets(watched: Watched) -> Figures | None:
+    """What the server shows, once the sockets of other tests are closed."""
+    found = watched.of_server()
+    return None if figure(found, "websocket_connections") else found
+
+
 def test_sockets_are_counted_while_they_are_open_and_after(watched: Watched) -> None:
-    before = watched.of_server()
+    before = wait_until(lambda: without_sockets(watched))
     with watched.sockets(6) as sockets:
         for socket in sockets:
             socket.send("four")
@@ -374,6 +380,7 @@ def test_lines_of_server_and_worker_share_the_request_id_and_the_trace(watched: 
 
     lines = {each.get("event") or each["logger"]: each for each in wait_until(found)}
     assert lines["request"]["trace_id"] == trace
+    assert len(lines["connected"]["trace_id"]) == 32
     error = lines["channels_classic.dispatch"]
     assert error["level"] == "ERROR"
     assert error["request_id"] == lines["connected"]["request_id"] == f"{request_id}-s"
@@ -403,6 +410,7 @@ def test_what_a_dead_process_had_open_counts_no_more_and_what_it_counted_does(
     watched: Watched,
 ) -> None:
     children = Path(f"/proc/{watched.server.pid}/task/{watched.server.pid}/children")
+    wait_until(lambda: without_sockets(watched))
     with watched.sockets(8) as sockets:
         before = watched.of_server()
         assert figure(before, "websocket_connections") == 8

@@ -8,11 +8,12 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from channels_classic import tracing_setup
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.delay.worker import CHANNEL, Worker
 from channels_classic.exceptions import ChannelsError
-from channels_classic.log import setup_logger
+from channels_classic.log import FORMATS, setup_logger
 from channels_classic.notify import say_ready
 
 logger = logging.getLogger("channels_classic.delay")
@@ -42,15 +43,30 @@ class Command(BaseCommand):
             help="How often to look for messages that are due (default: %(default)s).",
         )
 
+        parser.add_argument(
+            "--log-format",
+            choices=list(FORMATS),
+            default="text",
+            help="Of what it says: text, or a JSON object a line (default: %(default)s).",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        setup_logger("channels_classic.delay", options["verbosity"])
+        setup_logger("channels_classic.delay", options["verbosity"], options["log_format"])
         layer = _layer(options["layer"])
         if not options["sleep"] > 0:
             raise CommandError(f"--sleep must be above 0, not {options['sleep']}")
+        _set_up_traces()
         worker = Worker(layer, database_sleep_duration=options["sleep"])
         logger.info("Delay worker on layer %s", layer)
         say_ready()
         worker.run()
+
+
+def _set_up_traces() -> None:
+    try:
+        tracing_setup.set_up("channels-classic rundelay")
+    except ChannelsError as error:
+        raise CommandError(str(error)) from error
 
 
 def _layer(alias: str) -> ChannelLayerWrapper:
