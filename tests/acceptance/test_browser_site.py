@@ -29,11 +29,21 @@ MORE = ["/headlines/htmx/", "/increment/", "/chat/lobby/"]
 BESIDE = ["/increment/"]
 OF_OTHERS = ["/monitor/"]
 PASSWORD = "a password for tests"
+#: Somebody of the staff, and something on each page; more than fits, where there may be more.
 FURNISH = f"""
+from uuid import uuid4
 from chat.models import Room
+from dashboard.models import Week
 from django.contrib.auth.models import User
-User.objects.create_superuser("staff", password={PASSWORD!r})
-Room.objects.create(name="Lobby", slug="lobby")
+from headlines.models import Headline
+staff = User.objects.create_superuser("staff", password={PASSWORD!r})
+somebody = User.objects.create_user("somebody")
+room = Room.objects.create(name="Lobby", slug="lobby")
+for number in range(40):
+    Headline.objects.create(text="Bus %s is on time" % number)
+    room.say(somebody if number % 2 else staff, "Line %s" % number, uuid4())
+Week.push([12, 19, 3, 5, 2, 3, 9])
+Week.push([7, 9, 16, 3, 8, 1, 4])
 """
 STILL = {"name": "prefers-reduced-motion", "value": "reduce"}
 DARK = {"name": "prefers-color-scheme", "value": "dark"}
@@ -41,7 +51,7 @@ DARK = {"name": "prefers-color-scheme", "value": "dark"}
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site with somebody in its staff and a room, so that each page can be seen."""
+    """The site with something to see on each page, and somebody who may see it."""
     folder = tmp_path_factory.mktemp("site")
     with example_site(folder) as site:
         command = [*MANAGE, "shell", "-c", FURNISH]

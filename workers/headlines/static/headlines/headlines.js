@@ -12,6 +12,7 @@ function show({ data }) {
   const line = document.createElement("li");
   line.textContent = JSON.parse(data).text;
   list.append(line);
+  list.scrollTop = list.scrollHeight; // the newest is at the end
 }
 
 function listen() {
