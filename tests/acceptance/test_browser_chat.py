@@ -8,6 +8,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from tests.acceptance.accessibility import violations
 from tests.acceptance.browser import PHONE, Page, SplitSite, clean_page, split_site
 from tests.acceptance.processes import wait_until
 from tests.conftest import RedisServer
@@ -103,6 +104,7 @@ def test_what_one_says_the_other_sees_without_a_reload_and_as_the_text_it_is(ann
     bob.resize(*PHONE)
     bob.screenshot("phone-chat")
     assert bob.sideways_scroll() <= 0
+    assert violations(ann) + violations(bob) == []
     ann.visit("/chat/")
     ann.screenshot("chat-rooms")
     ann.resize(*PHONE)

@@ -8,6 +8,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from tests.acceptance.accessibility import violations
 from tests.acceptance.browser import DESKTOP, PHONE, Page, SplitSite, clean_page, split_site
 from tests.acceptance.processes import wait_until
 from tests.conftest import RedisServer
@@ -153,10 +154,11 @@ def test_urgent_ones_interrupt_those_who_listen_and_others_wait_their_turn(ann):
     ann.visit(PATH)
     ann.wait_for_toasts(*(f"of level {level}" for level in ("Error", "Warning", "Success", "Info")))
     assert [each.get_attribute("role") for each in ann.all(".toasts > div")] == ["alert", "status"]
-    ann.screenshot("notifications")
-    ann.resize(*PHONE)
-    ann.screenshot("phone-notifications")
-    assert ann.sideways_scroll() <= 0
+    for size, prefix in ((DESKTOP, ""), (PHONE, "phone-")):
+        ann.resize(*size)
+        ann.screenshot(f"{prefix}notifications")
+        assert ann.sideways_scroll() <= 0
+        assert violations(ann) == []
     ann.resize(*DESKTOP)
     ann.find("#dismiss-all").click()
     ann.wait_for_toasts()
