@@ -9,7 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from tests.acceptance.accessibility import violations
-from tests.acceptance.browser import PHONE, Page, SplitSite, clean_page, split_site
+from tests.acceptance.browser import DESKTOP, PHONE, Page, SplitSite, clean_page, split_site
 from tests.acceptance.processes import wait_until
 from tests.conftest import RedisServer
 
@@ -203,6 +203,39 @@ def test_pages_come_back_after_a_restart_and_show_what_they_missed_once(ann, bob
     ann.wait_for_text("#log", "after")
     for each in (ann, bob):
         assert all("WebSocket connection" in complaint for complaint in each.complaints())
+
+
+def test_what_is_said_while_a_worker_dies_is_heard_once_when_there_is_another(ann, bob, site):
+    for each in (ann, bob):
+        each.enter("Workshop")
+    ann.say("before")
+    bob.wait_for_lines("before")
+    site.workers[-1].kill()
+    for text in ["to nobody", "to nobody else"]:
+        ann.say(text)
+    site.add_worker()
+    for each in (ann, bob):
+        each.wait_for_lines("before", "to nobody", "to nobody else")
+    wait_until(lambda: not ann.all("#unsent li"), 20, "nothing that is not known to be stored")
+
+
+def test_who_has_signed_out_in_another_tab_is_told_so_and_led_back(ann):
+    ann.enter("Exit")
+    ann.driver.switch_to.new_window("tab")
+    ann.resize(*DESKTOP)
+    ann.visit("/")
+    ann.find(".who button").click()
+    wait_until(lambda: ann.all(".who a"), 15, "the offer to sign in")
+    ann.driver.close()
+    ann.driver.switch_to.window(ann.driver.window_handles[0])
+    ann.say("still here?")
+    ann.wait_for_text("#signed-out", "You are signed out.")
+    ann.screenshot("chat-signed-out")
+    ann.find("#signed-out a").click()
+    ann.wait_for_text("h1", "Sign in")
+    ann.find("#username").send_keys("ann" + Keys.ENTER)
+    ann.wait_for_text("#state", "Connected")
+    assert ann.lines() == []
 
 
 def test_who_was_there_when_the_server_was_killed_and_did_not_come_back_has_left(ann, bob, site):

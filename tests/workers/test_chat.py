@@ -280,6 +280,14 @@ def test_who_is_not_signed_in_is_told_and_closed(enter):
     assert enter().heard() == [{"signed_out": True}, {"close": True}]
 
 
+def test_a_socket_of_a_room_that_was_deleted_is_closed(enter, room):
+    ann = enter("ann")
+    ann.heard()
+    room.delete()
+    ann.say("hello")
+    assert ann.heard() == [{"close": True}]
+
+
 def test_who_has_signed_out_in_another_tab_says_no_more(enter, room):
     ann = enter("ann")
     ann.heard()

@@ -52,9 +52,12 @@ def receive(message: Message, slug: str) -> None:
 
     The session is looked at each time, so that who has signed out in another tab says no more.
     """
-    room = Room.objects.filter(slug=slug).first()
-    if room is None or message.user.is_anonymous:
+    if message.user.is_anonymous:
         _turn_away(message)
+        return
+    room = Room.objects.filter(slug=slug).first()
+    if room is None:  # it has been deleted
+        message.reply_channel.send({"close": True})
         return
     content = _content(message)
     if "after" in content:
