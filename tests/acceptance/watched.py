@@ -1,145 +1,113 @@
-"""The site that is watched by the live page: its processes, its people and what is sent to it."""
+"""A site that is watched: metrics, traces and logs of real processes, and what reads them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import re
-import signal
-import sys
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-from websockets.sync.client import connect
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.sync.client import ClientConnection, connect
 
-from channels_classic.layers.names import random_letters
-from channels_classic.layers.redis import RedisChannelLayer
-from tests.acceptance.processes import Process, free_port
+from tests.acceptance.conftest import Site
+from tests.acceptance.otlp import Receiver
+from tests.acceptance.processes import Process, free_port, wait_until
+from tests.conftest import RedisServer
 
-SITE = Path(__file__).parent / "monitor_site"
-COMMANDS = Path(sys.executable).parent
-#: Makes the tables and the people of the site, one who may act, one who may look and one who may
-#: not, and prints the keys of their sessions.
-_PEOPLE = """
-import json
-from django.contrib.auth.models import User
-from django.core.management import call_command
-from django.test import Client
+JSON, TRUSTED = ["--log-format", "json"], ["--proxy-headers", "127.0.0.1"]
+METRICS = ["--metrics-path", "/-/metrics"]
+CLASSIC = "channels_classic_"
 
-call_command("migrate", verbosity=0)
-
-def key_of(user):
-    client = Client()
-    client.force_login(user)
-    return client.session.session_key
-
-print(json.dumps({
-    "boss": key_of(User.objects.create_superuser("boss")),
-    "clerk": key_of(User.objects.create_user("clerk", is_staff=True)),
-    "guest": key_of(User.objects.create_user("guest")),
-}))
-"""
+Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-class WatchedSite:
-    """On the Redis at a URL, with a prefix of its own."""
+class Watched:
+    """The site, and what it is watched with."""
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
-        self.folder = folder
-        self.port = free_port()
-        prefix = f"{random_letters(8)}:"
-        self.env = {
-            "MONITOR_REDIS": redis_url,
-            "MONITOR_PREFIX": prefix,
-            "MONITOR_DATABASE": str(folder / "db.sqlite3"),
-            "DJANGO_SETTINGS_MODULE": "settings",
-            "COLUMNS": "200",
-        }
-        options = {"prefix": prefix, "expiry": 600, "capacity": 10_000}
-        self.layer = RedisChannelLayer(hosts=[redis_url], **options)
-        self.processes: list[Process] = []
-        #: The keys of the sessions of the people, by their names.
-        self.sessions: dict[str, str] = {}
+    def __init__(self, site: Site, traces: Receiver) -> None:
+        self.site = site
+        self.traces = traces
+        self.metrics_port = free_port()
+        self.server = site.server("--processes", "2", *METRICS, *TRUSTED, *JSON)
+        self.worker = site.worker("--metrics", str(self.metrics_port), *JSON)
+        wait_until(lambda: self.server.output().count(" serves") == 2, 60, self.server.report())
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def get(self, path: str, method: str = "GET", **headers: str) -> int:
+        """The status of a page, on a connection of its own: any of the processes takes it."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.site.address + path, method=method, headers=named)
+        try:
+            with urllib.request.urlopen(request, timeout=40) as answer:
+                answer.read()
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
-    def prepare(self) -> None:
-        """A database with people in it."""
-        printed = self.manage("shell", "--verbosity", "0", "--command", _PEOPLE)
-        self.sessions = json.loads(printed)
+    @contextlib.contextmanager
+    def sockets(self, number: int) -> Iterator[list[ClientConnection]]:
+        """Open sockets, of whichever process takes them."""
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(self.socket("/echo/")) for _ in range(number)]
 
-    def manage(self, *words: str) -> str:
-        """What a management command prints, once it has ended well."""
-        process = self._start("manage", [sys.executable, "manage.py", *words])
-        assert process.wait(60) == 0, process.report()
-        return process.output()
+    def socket(self, path: str, **headers: str) -> connect:
+        """An open socket, as a ``with`` block."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        address = f"ws://127.0.0.1:{self.site.port}{path}"
+        return connect(address, open_timeout=40, additional_headers=named)
 
-    def server(self) -> Process:
-        """Start the interface server, and wait until it listens."""
-        command = [COMMANDS / "channels-classic", "server", "asgi:channel_layer"]
-        process = self._start("server", [*command, "-p", str(self.port)])
-        process.wait_for_port(self.port)
-        return process
+    def of_server(self) -> Figures:
+        """What the server shows."""
+        return scraped(f"{self.site.address}/-/metrics")
 
-    def worker(self, *options: str) -> Process:
-        """Start a worker, and wait until it takes messages."""
-        command = [sys.executable, "manage.py", "runworker", "--skip-checks", *options]
-        process = self._start("worker", command)
-        process.wait_for_line("Channels: ")
-        return process
+    def of_worker(self) -> Figures:
+        """What the worker shows."""
+        return scraped(f"http://127.0.0.1:{self.metrics_port}/metrics")
 
-    def command(self, name: str, *options: str) -> str:
-        """What ``channels-classic NAME`` prints, once it has ended well."""
-        words = [COMMANDS / "channels-classic", name, "asgi:channel_layer", *options]
-        process = self._start(name, words)
-        assert process.wait(60) == 0, process.report()
-        return process.output()
-
-    def stats(self, *options: str) -> dict[str, Any]:
-        """The figures, as scripts get them."""
-        found: dict[str, Any] = json.loads(self.command("stats", "--json", *options))
-        return found
-
-    def counted(self) -> dict[str, dict[str, int]]:
-        """The rows of channels in ``top``: what stands below SENT, COMPLETED and so on."""
-        lines = self.command("top", "--once").splitlines()
-        [head] = [line.split() for line in lines if line.startswith("CHANNEL")]
-        rows = [line.split() for line in lines if re.match(r"(work|http|websocket)\.\S+ +\d", line)]
-        return {row[0]: dict(zip(head, _numbers(row), strict=True)) for row in rows}
-
-    def send(self, channel: str, number: int, **content: Any) -> None:
-        """``number`` messages to ``channel``."""
-        for each in range(number):
-            self.layer.send(channel, {"number": each, **content})
-
-    @contextmanager
-    def sockets(self, number: int) -> Iterator[None]:
-        """``number`` sockets, which are open in the block."""
-        with ExitStack() as stack:
-            for _ in range(number):
-                stack.enter_context(connect(f"ws://127.0.0.1:{self.port}/open/", proxy=None))
-            yield
-
-    def stop(self) -> None:
-        """End what still runs, all at once."""
-        for process in self.processes:
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            process.stop()
-        self.layer.close()
-
-    def _start(self, name: str, command: list[str | os.PathLike[str]]) -> Process:
-        log = self.folder / f"{name}-{len(self.processes)}.log"
-        process = Process(command, log=log, env=self.env, cwd=SITE)
-        self.processes.append(process)
-        return process.start()
+    def lines(self, process: Process) -> list[dict[str, str]]:
+        """What a process has logged, each line an object."""
+        complete = process.output().rpartition("\n")[0]
+        return [json.loads(line) for line in complete.splitlines()]
 
 
-def _numbers(row: list[str]) -> list[Any]:
-    """The cells of a row of ``top``; a duration is two words."""
-    words = [word for word in row[1:] if word not in ("s", "min", "h", "d")]
-    return [row[0], *(float(word.replace(",", "")) if word != "-" else None for word in words)]
+def scraped(url: str) -> Figures:
+    """All figures at ``url``, by name and labels, read by the library's own parser."""
+    with urllib.request.urlopen(url, timeout=40) as answer:
+        text = answer.read().decode()
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def figure(figures: Figures, name: str, **labels: str) -> float:
+    """One of them; 0 when there is none."""
+    return figures.get((CLASSIC + name, frozenset(labels.items())), 0)
+
+
+def more(before: Figures, after: Figures, name: str, **labels: str) -> float:
+    """By how much a figure has grown."""
+    return figure(after, name, **labels) - figure(before, name, **labels)
+
+
+@contextlib.contextmanager
+def watching(folder: Path) -> Iterator[Watched]:
+    """While the block runs, so do a server of two processes, a worker and a Redis."""
+    redis = RedisServer(Path(tempfile.mkdtemp(prefix="channels-redis-")))
+    redis.start()
+    site = Site(folder, redis.url)
+    try:
+        with Receiver() as traces:
+            site.env.update(traces.env)
+            site.manage("migrate", "--verbosity", "0")
+            yield Watched(site, traces)
+            site.stop()
+    finally:
+        site.stop()
+        redis.stop()
+        shutil.rmtree(redis.folder)
