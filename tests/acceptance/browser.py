@@ -69,13 +69,13 @@ class Page:
         found: list[str] = self.run(script, selector)
         return found
 
-    def wait_for_text(self, selector: str, text: str) -> None:
+    def wait_for_text(self, selector: str, text: str, timeout: float = 15) -> None:
         def shown() -> bool:
             with contextlib.suppress(WebDriverException):  # the page is being left
                 return any(text in shown for shown in self.texts(selector))
             return False
 
-        wait_until(shown, 15, f"{text!r} in {selector}")
+        wait_until(shown, timeout, f"{text!r} in {selector}")
 
     def sign_in(self, name: str, path: str) -> None:
         """As that user, at ``path``; nothing is asked of who is signed in already."""

@@ -57,7 +57,7 @@ def shown(page: Page) -> tuple[int, str]:
 
 
 def wait_for(page: Page, value: int) -> None:
-    wait_until(lambda: shown(page) == (value, f"{value:04d}"), 15, f"the counter at {value}")
+    wait_until(lambda: shown(page) == (value, f"{value:04d}"), 40, f"the counter at {value}")
 
 
 def test_a_press_in_one_browser_shows_in_the_other_without_a_reload(page, other, site):
@@ -181,7 +181,7 @@ def test_a_press_while_the_server_is_away_is_answered_with_a_clear_message(page,
     page.wait_for_text("#problem", "The server cannot be reached. Try again.")
     page.screenshot("counter-away")
     site.server.start()
-    page.wait_for_text("#state", "Connected")
+    page.wait_for_text("#state", "Connected", 60)  # it is tried again after 15 s at most
     page.find("#press").click()
     page.wait_for_text("#presses", "You added one.")
     assert not page.find("#problem").is_displayed()
