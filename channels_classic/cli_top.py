@@ -49,7 +49,7 @@ def top(path: str, once: bool) -> None:
         try:
             view.look()
         except ChannelsError as error:
-            raise click.ClickException(f"the bus does not answer: {error}") from error
+            raise click.ClickException(str(error)) from error
         if once:
             _print_once(view)
         else:
@@ -112,7 +112,7 @@ def _print_once(view: View) -> None:
     try:
         view.look()
     except ChannelsError as error:
-        raise click.ClickException(f"the bus does not answer: {error}") from error
+        raise click.ClickException(str(error)) from error
     console = _load("rich.console").Console()
     console.print(view.screen(console.width, console.height if console.is_terminal else _ENDLESS))
 

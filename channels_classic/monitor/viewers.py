@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 GROUP = KEY = "channels_classic.monitor"
 #: Sockets that are looked at in one check, at most.
 _MOST = 1000
-#: The close code for those who may look no longer.
-NOT_ALLOWED = 4403
+#: The close codes for those who may look no longer, and for those of whom nobody knows it, as the
+#: bus has lost its data: their pages connect again.
+NOT_ALLOWED, AGAIN = 4403, 1012
 
 _encode = DjangoJSONEncoder(separators=(",", ":")).encode
 
@@ -53,8 +54,14 @@ def dismiss_others(layer: ChannelLayerWrapper) -> None:
     known = layer.channel_layer.attached(names, KEY)
     try:
         for name, content in zip(names, known, strict=True):
-            if content is None or not may_still_look(content.get("session")):
-                Group(GROUP, channel_layer=layer).discard(name)
-                Channel(name, channel_layer=layer).send({"close": NOT_ALLOWED})
+            if content is None:
+                _dismiss(layer, name, AGAIN)
+            elif not may_still_look(content.get("session")):
+                _dismiss(layer, name, NOT_ALLOWED)
     finally:
         close_old_connections()
+
+
+def _dismiss(layer: ChannelLayerWrapper, name: str, code: int) -> None:
+    Group(GROUP, channel_layer=layer).discard(name)
+    Channel(name, channel_layer=layer).send({"close": code})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from channels_classic.monitor import viewers
 from tests.acceptance.browser import DESKTOP, PHONE, Page, Site
 from tests.acceptance.processes import wait_until
 from tests.acceptance.watched import WatchedSite
@@ -37,11 +40,20 @@ return Object.fromEntries([...table.querySelectorAll("tbody tr")].map((row) => [
 
 
 @pytest.fixture(scope="module")
-def site(
-    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
-) -> Iterator[WatchedSite]:
+def redis() -> Iterator[RedisServer]:
+    """One of its own: it goes away for a while."""
+    folder = Path(tempfile.mkdtemp(prefix="channels-redis-"))
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[WatchedSite]:
     """A server and two workers."""
-    made = WatchedSite(tmp_path_factory.mktemp("watched"), redis_server.url)
+    made = WatchedSite(tmp_path_factory.mktemp("watched"), redis.url)
     try:
         made.prepare()
         made.web = made.server()
@@ -333,7 +345,7 @@ def test_a_killed_worker_goes_and_an_outage_is_told_until_it_is_over(
     page.wait_for_text("#state", "Live")
     site.second.kill()
     page.wait_for_text("#state", "Nothing heard since")
-    page.wait_for_text("#problem", "No worker sends figures")
+    page.wait_for_text("#problem", "No figures come: is a worker running")
     page.screenshot("monitor-silent")
     site.first, site.second = site.worker("--threads", "2"), site.worker()
     eventually(pids, {str(site.first.pid), str(site.second.pid)})
@@ -351,6 +363,24 @@ def test_the_page_comes_back_by_itself_after_the_server_was_away(
     page.wait_for_text("#state", "Live")
     assert page.run("return window.sameDocument")
     assert all("WebSocket" in each for each in page.complaints())
+
+
+def test_the_page_goes_on_when_redis_has_lost_everything(
+    page: Page, site: WatchedSite, redis: RedisServer
+) -> None:
+    redis.stop()
+    page.wait_for_text("#state", "Nothing heard since")
+    redis.start()
+    page.wait_for_text("#state", "Live")
+    eventually(lambda: who_looks(site), [site.sessions["boss"]])  # who was asked for again
+    page.wait_for_text("#state", "Live")
+
+
+def who_looks(site: WatchedSite) -> list[str | None]:
+    """The sessions of the sockets that get frames, as far as they are known."""
+    members = list(site.layer.group_channels(viewers.GROUP))
+    known = site.layer.attached(members, viewers.KEY)
+    return [None if each is None else each["session"] for each in known]
 
 
 # Last, as it leaves many channels behind, of which a page shows fifty ------------------------

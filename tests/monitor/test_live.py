@@ -223,13 +223,14 @@ def test_who_has_logged_out_is_dismissed(people, wrapper, turn):
     assert answers(client) == [{"close": viewers.NOT_ALLOWED}]
 
 
-def test_a_socket_that_nobody_knows_is_dismissed(people, wrapper, turn):
+def test_a_socket_that_nobody_knows_is_to_come_again(people, wrapper, turn):
     """As after the bus has lost its data: the page connects again, and is asked who it is."""
     client = connected(people["clerk"])
     answers(client)
     wrapper.channel_layer.detach(client.reply_channel, viewers.KEY)
     turn.take()
-    assert answers(client) == [{"close": viewers.NOT_ALLOWED}]
+    assert answers(client) == [{"close": viewers.AGAIN}]
+    assert members(wrapper) == []
 
 
 def test_a_new_password_ends_the_look_and_the_session_is_not_touched(people, wrapper):

@@ -196,7 +196,7 @@ function take(message) {
     render();
   }
   if (message.letter) letters.tell(message.letter);
-  showProblem(message.problem ? `The bus does not answer: ${message.problem}` : "");
+  showProblem(message.problem ?? "");
 }
 
 // Whether it is live ----------------------------------------------------------------------------
@@ -213,7 +213,7 @@ function showState() {
   say(state, STATES[state.dataset.state]);
   say(byId("clock"), frame ? timeOfDay(frame.time) : "");
   document.body.classList.toggle("stale", isSilent || connection === "lost" || connection === "refused");
-  if (isSilent) showProblem("No worker sends figures: is one running? What you see is what was heard last.");
+  if (isSilent) showProblem("No figures come: is a worker running, and does the bus answer? What you see is what was heard last.");
 }
 
 function send(question) {
