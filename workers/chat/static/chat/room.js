@@ -5,9 +5,11 @@
 import { openSocket, stateLine } from "../site/socket.js";
 import * as log from "./log.js";
 import * as people from "./people.js";
+import * as unsent from "./unsent.js";
 
 const AGAIN = 5_000; // milliseconds without an answer
-const tellState = stateLine(document.getElementById("state"));
+const state = document.getElementById("state");
+const tellState = stateLine(state);
 const form = document.getElementById("form");
 const input = document.getElementById("text");
 const problem = document.getElementById("problem");
@@ -18,7 +20,6 @@ const maxLength = Number(input.dataset.maxLength);
 let last = null; // the number up to which the page has all; null before its first history
 let newest = 0; // the highest number that it has heard of
 let isAsking = false;
-const unsent = new Map(); // token → text, of what is not known to be stored
 
 // What was said ------------------------------------------------------------------------------
 
@@ -27,8 +28,7 @@ function ask() {
 }
 
 function show(line, isNew) {
-  log.dropUnsent(line.token);
-  unsent.delete(line.token);
+  unsent.drop(line.token);
   if (last !== null && line.number <= last) return;
   log.showLine(line, { isNew });
   last = line.number;
@@ -43,7 +43,8 @@ function takeLine(line) {
 
 function takeHistory({ lines, upto, newest: newestStored }) {
   isAsking = false;
-  for (const line of lines) show(line, last !== null);
+  const isNew = last !== null;
+  for (const line of lines) show(line, isNew);
   last = Math.max(last ?? 0, upto);
   newest = Math.max(newest, newestStored);
   if (last < newest) ask(); // it was away for long, or a line came while it was asking
@@ -52,17 +53,8 @@ function takeHistory({ lines, upto, newest: newestStored }) {
 
 // Saying something -----------------------------------------------------------------------------
 
-function newToken() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID() is for https alone
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 function say(token, text) {
   socket.send(JSON.stringify({ text, token })); // while there is no connection, it is said later
-}
-
-function sayAgain() {
-  unsent.forEach((text, token) => say(token, text));
 }
 
 function showProblem(text) {
@@ -72,9 +64,8 @@ function showProblem(text) {
 }
 
 function takeProblem(text, token) {
-  if (unsent.has(token) && !input.value) input.value = unsent.get(token);
-  log.dropUnsent(token);
-  unsent.delete(token);
+  const said = unsent.drop(token) ?? "";
+  input.value ||= said;
   showProblem(text);
 }
 
@@ -91,10 +82,7 @@ form.addEventListener("submit", (submit) => {
   showProblem(found);
   input.focus();
   if (!text || found) return;
-  const token = newToken();
-  unsent.set(token, text);
-  log.showUnsent(token, text);
-  say(token, text);
+  say(unsent.add(text), text);
   input.value = "";
 });
 
@@ -116,6 +104,8 @@ function takePresence(presence, user) {
 
 function endSession() {
   socket.close();
+  state.dataset.state = "lost";
+  state.textContent = "Signed out";
   signedOut.hidden = false;
   form.hidden = true;
 }
@@ -137,11 +127,11 @@ const socket = openSocket(location.pathname, {
     if (name !== "open") return;
     people.forget();
     ask();
-    sayAgain();
+    unsent.forEach(say);
   },
 });
 
 setInterval(() => {
   if (isAsking) ask(); // the answer was lost, as with the worker that had the question
-  sayAgain();
+  unsent.forEach(say);
 }, AGAIN);
