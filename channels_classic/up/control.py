@@ -19,7 +19,7 @@ from channels_classic.exceptions import UpError
 from channels_classic.up.state import State
 
 #: Seconds for supervisord itself to begin, and between two looks at it.
-_BEGINNING = 10.0
+_BEGINNING = 30.0
 _POLL = 0.05
 #: Of a start that fails, its state tells.
 _WILL_BE_SEEN = (Faults.SPAWN_ERROR, Faults.ABNORMAL_TERMINATION)

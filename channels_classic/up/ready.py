@@ -76,9 +76,9 @@ class Watch:
         self._starts: dict[str, int] = {}
         self._reason = ""
 
-    def begin(self) -> None:
-        """From now on, a process that starts again has failed."""
-        self._starts = {}
+    def begin(self, processes: Collection[str]) -> None:
+        """From now on, one of these ``processes`` that starts again has failed."""
+        self._starts = dict.fromkeys(processes, 0)
 
     def wait(self, program: Program, processes: Collection[str] | None = None) -> float:
         """Until the ``processes`` of ``program``, or all, are ready; seconds that it took."""
@@ -127,7 +127,9 @@ class Watch:
         return announced is None or pids <= announced["worker"]
 
     def _see(self, process: Process) -> None:
-        before = self._starts.get(process.name, 0)
+        before = self._starts.get(process.name)
+        if before is None:
+            return
         if process.has_failed or before not in (0, process.start):
             why = f" ({process.problem})" if process.problem else ""
             raise UpError(

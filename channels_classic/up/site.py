@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from channels_classic.exceptions import UpError
@@ -84,7 +84,7 @@ class Site:
         for names, verb in ((removed, "stopped"), (changed, "changed"), (added, "new")):
             for name in names:
                 self._say(f"{name}: {verb}")
-        self._await(each for each in programs.values() if each.name in (*added, *changed))
+        self._await([each for each in programs.values() if each.name in (*added, *changed)])
         return True
 
     def _start_what_has_stopped(self) -> bool:
@@ -92,15 +92,15 @@ class Site:
         self._logs.mark([each.name for each in away])
         for each in away:
             self.supervisor.start(each.full_name)
-        self._await(p for p in self.plan.programs() if p.name in {each.group for each in away})
+        self._await([p for p in self.plan.programs() if p.name in {each.group for each in away}])
         return bool(away)
 
     def _write(self) -> None:
         self.state.config.write_text(configuration.render(self.plan), encoding="utf-8")
         self.state.note(self.plan, self._ready_path)
 
-    def _await(self, programs: Iterable[Program]) -> None:
-        self._watch.begin()
+    def _await(self, programs: Sequence[Program]) -> None:
+        self._watch.begin([name for each in programs for name in each.processes])
         for each in programs:
             self._say(f"{_title(each)}: starting… ", nl=False)
             self._say_result(partial(self._watch.wait, each))
@@ -116,7 +116,7 @@ class Site:
             self.supervisor.stop(full_name)
             self._say("starting… ", nl=False)
             self.supervisor.start(full_name)
-            self._watch.begin()
+            self._watch.begin([name])
             try:
                 self._say_result(partial(self._watch.wait, program, [name]))
             except UpError as error:

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from channels_classic.up.plan import Plan
-from channels_classic.up.ready import Logs, redis_answers, why_not_ready
+from channels_classic.exceptions import UpError
+from channels_classic.up.control import Process, Supervisor
+from channels_classic.up.plan import Plan, Program
+from channels_classic.up.ready import Logs, Watch, redis_answers, why_not_ready
 from channels_classic.up.state import State
 from tests.acceptance.processes import free_port
 from tests.conftest import RedisServer
@@ -49,6 +52,69 @@ def test_a_log_is_shown_from_its_mark_on_and_not_more_than_its_end(tmp_path: Pat
 def test_a_redis_answers_or_not(redis_server: RedisServer, tmp_path: Path) -> None:
     assert redis_answers(redis_server.folder / "redis.sock")
     assert not redis_answers(tmp_path / "redis.sock")
+
+
+# Processes that begin ---------------------------------------------------------------------
+
+
+class Told:
+    """A supervisord that tells of processes what the test has put there, look by look."""
+
+    def __init__(self, *looks: list[Process]) -> None:
+        self.looks = list(looks)
+
+    def processes(self) -> list[Process]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+def process(name: str, state: str = "RUNNING", *, pid: int = 7, start: int = 100) -> Process:
+    return Process(name, name, state, pid, start, uptime=0, problem="")
+
+
+def watch(told: Told, tmp_path: Path, *announced: int, timeout: float = 30) -> Watch:
+    return Watch(
+        PLAN,
+        cast("Supervisor", told),
+        Logs(State(tmp_path)),
+        ready_path="/-/readyz",
+        announced=lambda: {"worker": set(announced), "server": set()},
+        timeout=timeout,
+    )
+
+
+WORKER = Program(name="worker", text="", command=("x",), ends_within=1, copies=1)
+
+
+def test_a_worker_is_ready_when_it_runs_and_has_announced_itself(tmp_path: Path) -> None:
+    told = Told([process("worker-0", "STARTING")], [process("worker-0")])
+    found = watch(told, tmp_path, 7)
+    found.begin(["worker-0"])
+    assert found.wait(WORKER) >= 0.1
+    late = watch(Told([process("worker-0")]), tmp_path, 8, timeout=0.1)
+    late.begin(["worker-0"])
+    with pytest.raises(UpError, match="worker-0: not ready after 0.1 s: it has not announced"):
+        late.wait(WORKER)
+
+
+@pytest.mark.parametrize(
+    "then", [process("worker-0", start=200), process("worker-0", "BACKOFF", pid=0)]
+)
+def test_a_process_that_starts_again_while_it_is_waited_for_has_failed(
+    then: Process, tmp_path: Path
+) -> None:
+    found = watch(Told([process("worker-0", "STARTING")], [then]), tmp_path, 7)
+    found.begin(["worker-0"])
+    with pytest.raises(UpError, match="worker-0 ends as soon as it starts"):
+        found.wait(WORKER)
+
+
+def test_another_process_that_fails_is_of_no_interest(tmp_path: Path) -> None:
+    found = watch(Told([process("delay", "FATAL"), process("worker-0")]), tmp_path, 7)
+    found.begin(["worker-0"])
+    found.wait(WORKER)
+
+
+# Servers that are ready -------------------------------------------------------------------
 
 
 @contextmanager
