@@ -25,4 +25,6 @@ def check_limits(**kwargs: Any) -> list[CheckMessage]:
         limits()
     except ImproperlyConfigured as error:
         return [CheckWarning(f"{error}.", hint=HINT, id=f"channels_classic.{ID}")]
+    except (AttributeError, TypeError, ValueError):
+        return []  # W003 is about a CHANNELS_CLASSIC that is no dict
     return []

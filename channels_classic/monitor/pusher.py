@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from channels_classic.conf import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import LayerUnavailable
@@ -77,8 +77,8 @@ class Pusher:
         self._due = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def on_beat(self, *, layer: ChannelLayerWrapper, **kwargs: Any) -> None:
-        """Receiver of ``worker_beat``: it returns at once, so that no beat is late."""
+    def on_beat(self, *, layer: ChannelLayerWrapper) -> None:
+        """A worker has beaten: this returns at once, so that no beat is late."""
         if layer.alias != DEFAULT_CHANNEL_LAYER:
             return
         self._layer = layer

@@ -29,7 +29,7 @@ def wrapper(settings: Any) -> Iterator[ChannelLayerWrapper]:
         "channels_classic.monitor",
     ]
     settings.ROOT_URLCONF = "tests.monitor.urls"
-    worker_beat.disconnect(apps.get_app_config(LABEL).pusher.on_beat)  # type: ignore[attr-defined]
+    worker_beat.disconnect(apps.get_app_config(LABEL).on_beat)  # type: ignore[attr-defined]
     made = ChannelLayerWrapper(InMemoryChannelLayer(), "default", ROUTING)
     old = channel_layers.set("default", made)
     yield made

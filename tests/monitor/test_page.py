@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import re
 import time
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
@@ -19,6 +21,7 @@ from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.monitor import checks
 from channels_classic.monitor.access import may_act, may_look
 from channels_classic.monitor.lookers import LABEL
+from channels_classic.signals import worker_beat
 from tests.monitor.conftest import bury
 
 LOGGER = "channels_classic.monitor"
@@ -270,7 +273,32 @@ def test_limits_that_cannot_be_are_found_by_a_system_check(wrapper, settings):
     assert "channels must be a whole number above 0" in found.msg
 
 
+@pytest.mark.parametrize("options", [[], ["MONITOR"], 7, "MONITOR"])
+def test_options_that_are_no_dict_are_the_business_of_another_check(wrapper, settings, options):
+    settings.CHANNELS_CLASSIC = options
+    assert checks.check_limits() == []
+
+
 def test_the_page_with_such_limits_is_an_error_that_says_so(people, settings):
     settings.CHANNELS_CLASSIC = {"MONITOR": {"channels": 0}}
     with pytest.raises(ImproperlyConfigured, match="channels must be"):
         browser_of(people["clerk"]).get("/monitor/")
+
+
+def test_beats_are_heard_while_the_app_is_installed_and_no_longer(wrapper):
+    config = apps.get_app_config(LABEL)
+    worker_beat.connect(config.on_beat)
+    worker_beat.send_robust(sender=None, layer=wrapper)
+    end = time.monotonic() + 20
+    while not wrapper.channel_layer.ledger.recorded(1):
+        assert time.monotonic() < end, "no sample within 20 s"
+        time.sleep(0.01)
+    worker_beat.disconnect(config.on_beat)
+    number = len(worker_beat._live_receivers(None)[0])
+    connected = type(config).create("channels_classic.monitor")
+    connected.apps = apps
+    connected.ready()
+    assert len(worker_beat._live_receivers(None)[0]) == number + 1
+    del connected
+    gc.collect()
+    assert len(worker_beat._live_receivers(None)[0]) == number
