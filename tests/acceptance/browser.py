@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
@@ -207,3 +208,32 @@ def clean_page(driver: webdriver.Chrome, site: Site | SplitSite) -> Iterator[Pag
     yield page
     assert page.complaints() == []
     assert "Traceback" not in site.server.output()[seen:]
+
+
+class Happens(Protocol):
+    """Has something happen on a page's socket: "open", or a "message" with a content as JSON."""
+
+    def __call__(self, what: str, **content: object) -> None: ...
+
+
+@contextlib.contextmanager
+def socket_in_hand(page: Page) -> Iterator[Happens]:
+    """For what is visited from now on: what happens on its socket, in an order of our own."""
+    keep = """
+        window.WebSocket = class extends WebSocket {
+            constructor(url) { super(url); window.mine = this; }
+        };
+    """
+    script = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": keep})
+
+    def happens(what: str, **content: object) -> None:
+        page.run(
+            "mine.dispatchEvent(new MessageEvent(arguments[0], {data: arguments[1]}))",
+            what,
+            json.dumps(content),
+        )
+
+    try:
+        yield happens
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)

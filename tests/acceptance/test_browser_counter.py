@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from tests.acceptance.accessibility import tab_problems, violations
-from tests.acceptance.browser import DESKTOP, PHONE, Page, Site, clean_page, example_site
+from tests.acceptance.browser import (
+    DESKTOP,
+    PHONE,
+    Happens,
+    Page,
+    Site,
+    clean_page,
+    example_site,
+    socket_in_hand,
+)
 from tests.acceptance.processes import wait_until
 
 pytestmark = pytest.mark.browser
@@ -116,48 +125,35 @@ def test_without_scripts_the_form_does_it(page, other, site):
 
 
 @pytest.fixture
-def socket_of(page: Page) -> Iterator[Callable[..., None]]:
-    """Has things happen on the socket of the page: "open", or a message with a content."""
-    keep = (
-        "WebSocket = class extends WebSocket { constructor(u) { super(u); window.mine = this; } }"
-    )
-    script = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": keep})
-
-    def happen(what: str, **content: object) -> None:
-        page.run(
-            "mine.dispatchEvent(new MessageEvent(arguments[0], {data: arguments[1]}))",
-            what,
-            json.dumps(content),
-        )
-
-    yield happen
-    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+def happens(page: Page) -> Iterator[Happens]:
+    with socket_in_hand(page) as happens:
+        yield happens
 
 
-def test_a_late_smaller_value_never_replaces_a_larger_one(page, site, socket_of):
+def test_a_late_smaller_value_never_replaces_a_larger_one(page, site, happens):
     value = api(site, add=True)
     open_live(page, "/counter/")
     wait_for(page, value)
     for late in (value + 2, value + 1, value):
-        socket_of("message", value=late)
+        happens("message", value=late)
         assert shown(page)[0] == value + 2
 
 
-def test_a_connection_starts_from_the_stored_value_whatever_overtakes_it(page, site, socket_of):
+def test_a_connection_starts_from_the_stored_value_whatever_overtakes_it(page, site, happens):
     value = api(site, add=True)
     open_live(page, "/counter/")
     wait_for(page, value)
-    socket_of("open")
-    socket_of("message", value=value - 1)
+    happens("open")
+    happens("message", value=value - 1)
     assert shown(page)[0] == value
-    socket_of("message", value=value + 3)
-    socket_of("message", value=value + 2, stored=True)
+    happens("message", value=value + 3)
+    happens("message", value=value + 2, stored=True)
     assert shown(page)[0] == value + 3
-    socket_of("open")
-    socket_of("message", value=12345678, stored=True)
+    happens("open")
+    happens("message", value=12345678, stored=True)
     assert shown(page) == (12345678, "12345678")
-    socket_of("open")
-    socket_of("message", value=7, stored=True)  # as when the database was emptied
+    happens("open")
+    happens("message", value=7, stored=True)  # as when the database was emptied
     assert shown(page) == (7, "0007")
 
 

@@ -15,7 +15,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.acceptance.accessibility import tab_problems, violations
-from tests.acceptance.browser import DESKTOP, PHONE, Page, SplitSite, clean_page, split_site
+from tests.acceptance.browser import (
+    DESKTOP,
+    PHONE,
+    Page,
+    SplitSite,
+    clean_page,
+    socket_in_hand,
+    split_site,
+)
 from tests.acceptance.processes import wait_until
 from tests.conftest import RedisServer
 
@@ -218,6 +226,33 @@ def test_after_a_reconnect_the_page_shows_what_it_missed(page, site):
     wait_for(page, BUSY_WEEK)
     assert page.run("return window.sameDocument")
     assert all("WebSocket connection" in complaint for complaint in page.complaints())
+
+
+def test_a_late_week_never_hides_a_later_one(page, site):
+    push(site, SLOW_WEEK)
+    with socket_in_hand(page) as happens:
+        open_live(page)
+        wait_for(page, SLOW_WEEK)
+        later, latest = ({"number": 10**6 + n, "data": [n] * 7} for n in (1, 2))
+        happens("message", weeks=[latest])
+        happens("message", weeks=[later])
+        assert drawn(page) == [[2] * 7, [1] * 7]
+        happens("open")  # a new connection starts from what is stored, and what overtakes it waits
+        happens("message", weeks=[latest])
+        happens("message", weeks=[{"number": 1, "data": BUSY_WEEK}], stored=True)
+        assert drawn(page) == [[2] * 7, BUSY_WEEK]
+
+
+def test_without_the_script_of_others_the_page_says_what_to_do(page, site):
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/vendor/chart.js/*"]})
+    try:
+        page.visit("/dashboard/")
+        page.wait_for_text("#missing", "Run make assets and reload this page.")
+        assert not page.find("#state").is_displayed()
+    finally:
+        page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    assert all("ERR_BLOCKED_BY_CLIENT" in complaint for complaint in page.complaints())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 DAYS = 7
+#: What forms begin with, and what is shown as an example.
+EXAMPLE = [12, 19, 3, 5, 2, 3, 9]
 LARGEST = 1_000_000_000
 _COUNT = f"A week has {DAYS} numbers, one for each day."
 
@@ -22,6 +24,6 @@ class WeekSerializer(serializers.Serializer[Any]):
         ),
         min_length=DAYS,
         max_length=DAYS,
-        initial=[12, 19, 3, 5, 2, 3, 9],  # what the browsable API's form begins with
+        initial=EXAMPLE,
         error_messages={"min_length": _COUNT, "max_length": _COUNT},
     )

@@ -14,15 +14,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dashboard.models import Week
-from dashboard.serializers import WeekSerializer
+from dashboard.models import KEPT, Week
+from dashboard.serializers import EXAMPLE, WeekSerializer
 
 
 @never_cache
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """The weeks that are kept; the page's socket brings the next ones."""
-    return render(request, "dashboard/page.html", {"weeks": Week.kept()})
+    context = {"weeks": Week.kept(), "most": KEPT, "example": EXAMPLE}
+    return render(request, "dashboard/page.html", context)
 
 
 class Ingest(APIView):

@@ -3,8 +3,9 @@
 import { DAYS, figures, newCharts } from "./charts.js";
 import { openSocket, stateLine } from "../site/socket.js";
 
-const KEPT = 12;
 const byId = (id) => document.getElementById(id);
+const dashboard = byId("dashboard");
+const most = Number(dashboard.dataset.most); // weeks that are kept
 
 // Weeks by their numbers. Each connection starts with the stored ones, and those that overtake
 // them wait in `coming`: so nothing is missed, and a late week never hides a later one.
@@ -19,7 +20,7 @@ function hear({ weeks: heard, stored }) {
     weeks = known;
     coming = null;
   }
-  if (!coming) show([...weeks.values()].sort((a, b) => a.number - b.number).slice(-KEPT));
+  if (!coming) show([...weeks.values()].sort((a, b) => a.number - b.number).slice(-most));
 }
 
 function show(kept) {
@@ -38,7 +39,7 @@ function show(kept) {
 if (window.Chart) {
   const showState = stateLine(byId("state"));
   hear({ weeks: JSON.parse(byId("weeks").textContent) });
-  openSocket(byId("dashboard").dataset.socket, {
+  openSocket(dashboard.dataset.socket, {
     onState(name, wait) {
       if (name === "open") coming = new Map();
       showState(name, wait);
@@ -54,14 +55,14 @@ if (window.Chart) {
 
 const form = byId("form");
 const problem = byId("problem");
-const START = [12, 19, 3, 5, 2, 3, 9];
+const example = JSON.parse(form.dataset.example);
 
 const inputs = DAYS.map((day, place) => {
   const label = document.createElement("label");
   const input = document.createElement("input");
   input.type = "number";
   input.name = day.toLowerCase();
-  input.value = START[place];
+  input.value = example[place];
   label.append(day.slice(0, 3), input);
   label.className = "field";
   input.setAttribute("aria-label", day);
