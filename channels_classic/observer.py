@@ -77,7 +77,7 @@ class Observer:
 
 
 class _SeenRun(Run):
-    __slots__ = ("_began", "_channel", "_consumer", "_meter", "_outcome", "_span", "_waited")
+    __slots__ = ("_began", "_channel", "_consumer", "_is_over", "_meter", "_span", "_waited")
 
     def __init__(
         self, meter: Meter | None, delivery: Delivery, match: Match, waited: float | None
@@ -86,7 +86,7 @@ class _SeenRun(Run):
         self._channel = delivery.channel
         self._consumer = _name_of(match.consumer)
         self._waited = waited
-        self._outcome = Outcome.FAILED
+        self._is_over = False
         self._span = tracing.NOTHING
         if tracing.is_on():
             attributes = _attributes(delivery, self._consumer, waited)
@@ -102,12 +102,18 @@ class _SeenRun(Run):
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self._is_over:  # it was cut off: the worker ends
+            self._count(Outcome.FAILED)
         self._span.__exit__(*error)
 
-    def ended(self, result: Result) -> None:
-        seconds = time.monotonic() - self._began
+    def _count(self, outcome: Outcome) -> None:
+        self._is_over = True
         if self._meter is not None:
-            self._meter.ended(self._channel, self._consumer, result.outcome, seconds)
+            seconds = time.monotonic() - self._began
+            self._meter.ended(self._channel, self._consumer, outcome, seconds)
+
+    def ended(self, result: Result) -> None:
+        self._count(result.outcome)
         self._span.set("channels_classic.outcome", result.outcome.value)
         if result.outcome is Outcome.FAILED and result.error is not None:
             self._span.failed(result.error)
