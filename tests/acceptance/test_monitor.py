@@ -20,8 +20,8 @@ from websockets.sync.client import connect
 
 from channels_classic.monitor import viewers
 from tests.acceptance.browser import DESKTOP, PHONE, Page, Site
+from tests.acceptance.monitored import WatchedSite
 from tests.acceptance.processes import wait_until
-from tests.acceptance.watched import WatchedSite
 from tests.conftest import RedisServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -196,8 +196,8 @@ def test_page_terminal_and_script_show_what_was_sent(
     assert channels(page)["work.well"]["Workers"] == "2"
     assert_slow_is_shown(page)
     eventually(lambda: shown(totals(site.stats()), wanted), wanted)
-    eventually(lambda: shown(capitals(site.counted()), wanted), wanted)
-    line = site.command("top", "--once").splitlines()[1]
+    line, rows = site.top()
+    assert shown(capitals(rows), wanted) == wanted
     assert f"  dead {dead + 5}  " in line
     assert f"  delayed {delayed + 3}  " in line
     take_pictures(page)
