@@ -145,6 +145,36 @@ def test_what_was_said_is_there_after_a_reload(ann):
     ann.wait_for_lines("first", "second")
 
 
+def test_the_title_counts_what_was_said_while_nobody_looked(ann, bob):
+    for each in (ann, bob):
+        each.enter("Window")
+    ann.run(
+        "Object.defineProperty(document, 'visibilityState', { value: 'hidden', writable: true })"
+    )
+    bob.say("psst")
+    wait_until(lambda: ann.driver.title.startswith("(1) Window"), 15, "one in the title")
+    ann.run(
+        "document.visibilityState = 'visible'; document.dispatchEvent(new Event(arguments[0]))",
+        "visibilitychange",
+    )
+    assert ann.driver.title.startswith("Window")
+
+
+def test_a_line_that_was_lost_on_its_way_is_asked_for_when_the_next_one_comes(ann, site):
+    ann.enter("Gap")
+    ann.say("first")
+    ann.wait_for_lines("first")
+    code = (
+        "from uuid import uuid4; from chat.models import Room, Line\n"
+        "room = Room.objects.get(slug='gap'); ann = room.lines.get().author\n"
+        "Line.objects.create(room=room, number=2, author=ann, text='second', token=uuid4())\n"
+        "Room.objects.filter(slug='gap').update(newest=2)\n"  # and nobody is told
+        "room.say(ann, 'third', uuid4())"
+    )
+    site.manage("shell", "-c", code)
+    ann.wait_for_lines("first", "second", "third")
+
+
 def test_a_line_too_long_is_refused_with_a_reason_and_stays_to_be_shortened(ann):
     ann.enter("Novel")
     ann.run("document.getElementById('text').value = 'x'.repeat(1001)")
@@ -199,8 +229,12 @@ def test_pages_come_back_after_a_restart_and_show_what_they_missed_once(ann, bob
         assert each.was_never_reloaded()
     assert ann.all("#unsent li") == []
     ann.wait_for_people("ann (you)", "bob")
+    ann.run("document.getElementById('scroller').scrollTop = 0")
     bob.say("after")
-    ann.wait_for_text("#log", "after")
+    wait_until(lambda: ann.find("#latest").is_displayed(), 15, "that there is something below")
+    ann.find("#latest").click()
+    wait_until(lambda: not ann.find("#latest").is_displayed(), 15, "the end of the talk")
+    assert ann.lines()[-1] == "after"
     for each in (ann, bob):
         assert all("WebSocket connection" in complaint for complaint in each.complaints())
 
