@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
+from accounts.sockets import said, tell, turn_away
 from channels_classic import Group
 from channels_classic.auth import channel_and_http_session_user_from_http
 from channels_classic.exceptions import DenyConnection
@@ -35,14 +36,14 @@ def connect(message: Message, slug: str) -> None:
         raise DenyConnection
     message.reply_channel.send({"accept": True})
     if message.user.is_anonymous:
-        _turn_away(message)
+        turn_away(message)
         return
     join(message, room.group.name)
     # Whoever reloads the page, or comes back with all others after a restart, has never left and is
     # not announced: so each connection says itself that its user is here.
     room.group.send({"text": json.dumps({"here": [_person(message.user)]})})
     people = get_user_model().objects.filter(pk__in=users_in(room.group)).order_by("username")
-    _tell(message, here=[_person(user) for user in people], all=True)
+    tell(message, here=[_person(user) for user in people], all=True)
     refresh_lists()
 
 
@@ -53,13 +54,13 @@ def receive(message: Message, slug: str) -> None:
     The session is looked at each time, so that who has signed out in another tab says no more.
     """
     if message.user.is_anonymous:
-        _turn_away(message)
+        turn_away(message)
         return
     room = Room.objects.filter(slug=slug).first()
     if room is None:  # it has been deleted
         message.reply_channel.send({"close": True})
         return
-    content = _content(message)
+    content = said(message)
     if "after" in content:
         _send_history(message, room, content["after"])
     else:
@@ -77,32 +78,13 @@ def _say(message: Message, room: Room, content: dict[str, Any]) -> None:
     if form.is_valid():
         room.say(message.user, **form.cleaned_data)
     else:
-        _tell(message, problem=form.problem, token=content.get("token"))
+        tell(message, problem=form.problem, token=content.get("token"))
 
 
 def _send_history(message: Message, room: Room, after: Any) -> None:
     lines, upto = room.history(after if isinstance(after, int) else None)
     history = {"lines": [line.state() for line in lines], "upto": upto, "newest": room.newest}
-    _tell(message, history=history)
-
-
-def _turn_away(message: Message) -> None:
-    """Not by refusing: a page cannot tell a refusal from a failure, and would try again."""
-    _tell(message, signed_out=True)
-    message.reply_channel.send({"close": True})
-
-
-def _tell(message: Message, **content: Any) -> None:
-    message.reply_channel.send({"text": json.dumps(content)})
-
-
-def _content(message: Message) -> dict[str, Any]:
-    """What a socket said; what is no JSON object says nothing."""
-    try:
-        content = json.loads(message.content.get("text") or "")
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    tell(message, history=history)
 
 
 def _person(user: Any) -> dict[str, Any]:

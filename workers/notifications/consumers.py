@@ -6,9 +6,7 @@ send ``{"dismiss": [id, …]}``.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from accounts.sockets import said, tell, turn_away
 from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.message import Message
 from notifications.models import group_of, mark_seen
@@ -24,40 +22,27 @@ def connect(message: Message) -> None:
     """Join the group of the user, then hear what is unseen: in this order nothing is missed."""
     message.reply_channel.send({"accept": True})
     if message.user.is_anonymous:
-        _turn_away(message)
+        turn_away(message)
         return
     group_of(message.user).add(message.reply_channel)
     unseen = message.user.notifications.filter(seen=None)[:SHOWN]
-    _tell(message, unseen=[notification.state() for notification in reversed(unseen)])
+    tell(message, unseen=[notification.state() for notification in reversed(unseen)])
 
 
 @channel_session_user
 def receive(message: Message) -> None:
     """Dismiss what the user has dismissed in one of the tabs."""
     if message.user.is_anonymous:
-        _turn_away(message)
+        turn_away(message)
         return
     numbers = _numbers(message)
     if numbers:
         mark_seen(message.user, numbers)
 
 
-def _turn_away(message: Message) -> None:
-    """Not by refusing: a page cannot tell a refusal from a failure, and would try again."""
-    _tell(message, signed_out=True)
-    message.reply_channel.send({"close": True})
-
-
-def _tell(message: Message, **content: Any) -> None:
-    message.reply_channel.send({"text": json.dumps(content)})
-
-
 def _numbers(message: Message) -> list[int]:
-    """What is to be dismissed; none for a text that is not what our pages send."""
-    try:
-        numbers = json.loads(message.content.get("text") or "")["dismiss"]
-    except (ValueError, TypeError, KeyError):
-        return []
+    """What is to be dismissed, as far as it can be the number of a notification."""
+    numbers = said(message).get("dismiss")
     if not isinstance(numbers, list):
         return []
     return [each for each in numbers[:MOST] if type(each) is int and 0 < each < 2**63]

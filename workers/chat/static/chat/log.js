@@ -1,4 +1,6 @@
-// What the page of a room shows: lines, notices, and who is here. Texts are set as texts, never as HTML.
+// What the page of a room shows: lines, notices, and who is here.
+
+import { element } from "../site/element.js";
 
 const KEPT = 500;
 const SAME_BREATH = 5 * 60_000; // a name stands once above lines that follow each other so closely
@@ -15,13 +17,6 @@ const title = document.title;
 let before = {}; // the line that was shown last
 let unread = 0;
 let follows = true; // what comes is scrolled to: not while somebody reads further up
-
-function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
 
 function timeOf(date) {
   const time = element("time", "time", clock.format(date));

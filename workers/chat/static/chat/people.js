@@ -1,5 +1,6 @@
 // Who is here: told whole when the page connects, and then one by one.
 
+import { element } from "../site/element.js";
 import { face } from "./log.js";
 
 const list = document.getElementById("people");
@@ -12,10 +13,9 @@ function show() {
   const users = [...here.values()].sort((one, other) => one.name.localeCompare(other.name));
   list.replaceChildren(
     ...users.map((user) => {
-      const item = document.createElement("li");
-      const name = document.createElement("span");
-      name.textContent = user.id === me ? `${user.name} (you)` : user.name;
-      item.append(face(user), name);
+      const item = element("li");
+      const name = user.id === me ? `${user.name} (you)` : user.name;
+      item.append(face(user), element("span", "", name));
       return item;
     }),
   );

@@ -1,6 +1,8 @@
 // The toasts of every page: one socket brings what its user is notified of, and what has been dismissed
 // in another tab. After a reconnect the page shows what is unseen then.
 
+import { element } from "../site/element.js";
+
 const VISIBLE = 3; // the others show when these are dismissed
 const root = document.getElementById("toasts");
 const lists = { alert: document.getElementById("alerts"), status: document.getElementById("notes") };
@@ -9,13 +11,6 @@ const shown = new Map(); // id → item, in the order in which they came
 const gone = new Set(); // what was dismissed is not shown again by a list that was made before
 let stale = new Set(); // shown before the connection was lost: perhaps dismissed elsewhere since
 const bridge = new window.channels.WebSocketBridge();
-
-function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
 
 function show({ id, text, level }) {
   stale.delete(id);
