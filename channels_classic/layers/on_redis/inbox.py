@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter as Tally
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
@@ -56,6 +57,8 @@ class RedisInbox(Inbox):
         self._count = 50
         self._clock_offset = 0.0
         self._refresh_at = 0.0
+        #: What could not be counted as the bus was away; the next beat tries again.
+        self._uncounted: Tally[tuple[str, Counter]] = Tally()
 
     # Reading ----------------------------------------------------------------------------
 
@@ -148,7 +151,13 @@ class RedisInbox(Inbox):
         has_lost = await self._registry.beat(ttl)
         if has_lost:
             await self._find_start()
+        self._count_again()
         return has_lost
+
+    def _count_again(self) -> None:
+        uncounted, self._uncounted = self._uncounted, Tally()
+        for (channel, counter), number in uncounted.items():
+            self.count(channel, counter, number)
 
     async def _find_start(self) -> None:
         """A new inbox may have smaller ids, by the clock of another server: read all of it."""
@@ -184,7 +193,11 @@ class RedisInbox(Inbox):
         asyncio.get_running_loop().call_later(GONE, writer.drained, self.process, local, 0)
 
     def count(self, channel: str, counter: Counter, number: int = 1) -> None:
-        self._shard.writer().post([self._shard.count_command(channel, counter, number)])
+        def keep() -> None:
+            self._uncounted[channel, counter] += number
+
+        command = self._shard.count_command(channel, counter, number)
+        self._shard.writer().post([command], otherwise=keep)
 
     async def close(self) -> None:
         """Take the process out of its groups and remove its inbox."""

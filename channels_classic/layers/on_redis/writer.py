@@ -73,9 +73,16 @@ class Writer:
         _, replies = await self._order((), commands, errors=True)
         return replies
 
-    def post(self, commands: Sequence[Command]) -> None:
-        """Carry out ``commands`` soon; nobody waits, and nobody minds when the bus is away."""
-        self._order((), commands).add_done_callback(_overlook)
+    def post(
+        self, commands: Sequence[Command], *, otherwise: Callable[[], None] | None = None
+    ) -> None:
+        """Carry out ``commands`` soon; nobody waits. ``otherwise`` is called if that failed."""
+
+        def ended(outcome: _Outcome) -> None:
+            if not outcome.cancelled() and outcome.exception() is not None and otherwise:
+                otherwise()
+
+        self._order((), commands).add_done_callback(ended)
 
     def drained(self, process: str, local: str, count: int) -> None:
         """Report, soon, that ``count`` messages reached a connection; 0 forgets it."""
@@ -215,9 +222,3 @@ class Writer:
 def _fail(order: _Order, error: Exception) -> None:
     if not order.outcome.done():
         order.outcome.set_exception(error)
-
-
-def _overlook(outcome: _Outcome) -> None:
-    """An error that nobody asks for is not to be logged as forgotten."""
-    if not outcome.cancelled():
-        outcome.exception()
