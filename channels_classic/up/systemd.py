@@ -57,7 +57,12 @@ _INSTALL = "\n[Install]\nWantedBy={prefix}.target\n"
 
 
 def files(plan: Plan) -> dict[str, str]:
-    """The units, by their file names; ``UpError`` for a path that systemd cannot be told."""
+    """The units, by their file names; ``UpError`` for what should not, or cannot, be in them."""
+    if plan.redis and "@" in plan.redis:
+        raise UpError(
+            "Everybody on the machine can read a unit, and with it the password of Redis: write "
+            f"REDIS_URL=… into {ENVIRONMENT}, and say --redis settings"
+        )
     if plan.redis is None:
         plan = replace(plan, state=RUN, redis_program=_absolute(plan.redis_program))
     programs = plan.programs()

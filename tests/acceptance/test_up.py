@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium import webdriver
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from channels_classic.up.control import Supervisor
@@ -74,10 +74,9 @@ class UpSite:
     def up(self, *options: str, status: int = 0) -> str:
         return self.run("up", "--port", str(self.port), *options, status=status)
 
-    def processes(self) -> dict[str, dict[str, Any]]:
-        """What ``status`` tells of each, by name."""
-        found = json.loads(self.run("status", "--json"))
-        return {each["name"]: each for each in found["processes"]}
+    def pids(self) -> dict[str, int]:
+        """That of each process that supervisord has started, by name."""
+        return {each.name: each.pid for each in Supervisor(self.state).processes()}
 
     def left(self) -> list[Relative]:
         """What still runs of it."""
@@ -160,8 +159,12 @@ def test_one_command_brings_the_site_up_and_one_takes_it_down(site: UpSite) -> N
         assert f"{name}: starting… ready (" in said
     assert f"The site is up: http://127.0.0.1:{site.port}/" in said
     assert "<h1" in site.page()
-    assert set(site.processes()) == {"redis", "worker-0", "worker-1", "server"}
-    assert "was up already" in site.up("--processes", "1")
+    found = json.loads(site.run("status", "--json"))
+    assert (found["ready"], found["address"]) == (True, f"http://127.0.0.1:{site.port}/")
+    assert {each["name"] for each in found["processes"] if each["state"] == "RUNNING"} == {
+        *("redis", "worker-0", "worker-1", "server"),
+    }
+    assert "was up already" in site.up("--processes", "1", "--redis", "private")
     see_supervisord_die_and_come_back(site)
     assert "worker-1: stopped" in site.run("down")
     assert site.left() == []
@@ -171,13 +174,15 @@ def test_one_command_brings_the_site_up_and_one_takes_it_down(site: UpSite) -> N
 
 def see_supervisord_die_and_come_back(site: UpSite) -> None:
     """The others go on without it; the next ``up`` ends them, and starts all anew."""
-    before = {each["pid"] for each in site.processes().values()}
+    before = set(site.pids().values())
     os.kill(site.state.supervisord() or 0, signal.SIGKILL)
     wait_until(lambda: site.state.supervisord() is None)
     assert "supervisord was killed" in site.run("status", status=1)
     assert "<h1" in site.page()
-    assert "ending what it has left: redis (" in site.up("--processes", "1")
-    assert len({each["pid"] for each in site.processes().values()} - before) == len(before)
+    assert "ending what it has left: redis (" in site.up(
+        *("--processes", "1", "--redis", "private")
+    )
+    assert len(set(site.pids().values()) - before) == len(before)
     assert not before & {each.pid for each in site.left()}
 
 
@@ -204,10 +209,13 @@ def test_each_process_that_is_killed_is_back_within_seconds_and_sockets_stay(
     settings = site.folder / "project" / "settings.py"
     settings.write_text(settings.read_text() + 'INSTALLED_APPS += ["channels_classic.delay"]\n')
     site.manage("migrate", "--verbosity", "0")
-    site.up("--delay", "--group", "tasks=thumbnailer:1", "--redis", "private")
-    pids = {name: each["pid"] for name, each in site.processes().items()}
+    site.up("--redis", "private")
     with connect(site.socket) as socket:
         assert said(socket, "hello") == "You said: hello"
+        told = site.up("--delay", "--group", "tasks=thumbnailer:1", "--redis", "private")
+        for line in ("worker: changed", "tasks: new", "delay: new", "tasks ×1: starting… ready"):
+            assert line in told
+        pids = site.pids()
         for name in ("worker-0", "worker-1", "tasks-0", "delay", "redis"):
             kill_and_wait(site, name, pids[name], lambda: echoes(socket))
         one, _ = children(pids["server"])
@@ -283,6 +291,16 @@ def test_new_code_answers_on_the_same_open_socket_and_no_request_fails(site: UpS
     told = site.run("restart", "workers", status=1)
     assert "worker-0 ends as soon as it starts" in told
     assert "The others were not restarted, and go on." in told
+    with connect(site.socket) as socket:
+        assert said(socket, "hello") == "I heard: hello"
+        before = children(site.pids()["server"])
+        assert "server: replacing its processes… ready" in site.run("restart", "server")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=60)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    server = site.pids()["server"]
+    wait_until(lambda: not {*before} & {*children(server)}, ALLOWED, "the old ones to be gone")
     with connect(site.socket) as socket:
         assert said(socket, "hello") == "I heard: hello"
 

@@ -39,7 +39,7 @@ LARGE = replace(
     delay=True,
     threads=4,
     port=80,
-    redis="redis://user:p%40ss@10.0.0.1:6379/0",
+    redis="unix:///run/the%20bus/redis.sock",
 )
 
 
@@ -125,8 +125,14 @@ def test_the_target_wants_each_process() -> None:
 def test_a_low_port_needs_no_root() -> None:
     text = written.KINDS["systemd"](LARGE, Path())["channels-server.service"]
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in text
-    assert "Environment=REDIS_URL=redis://user:p%%40ss@10.0.0.1:6379/0" in text
+    assert "Environment=REDIS_URL=unix:///run/the%%20bus/redis.sock" in text
     assert "WorkingDirectory=/srv/my site/50%%" in text
+
+
+def test_a_password_is_not_written_where_everybody_can_read_it() -> None:
+    plan = replace(REFERENCE, redis="redis://:secret@10.0.0.1:6379/0")
+    with pytest.raises(UpError, match="REDIS_URL=… into /etc/channels/environment"):
+        written.KINDS["systemd"](plan, Path())
 
 
 # compose ----------------------------------------------------------------------------------
