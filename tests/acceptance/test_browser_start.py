@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image
 from selenium import webdriver
 from websockets.sync.client import connect
 
@@ -58,6 +59,12 @@ def completed(page: Page, channel: str) -> int:
     return sum(int(match[1].replace(",", "")) for match in found if match)
 
 
+def show_processes(page: Page, name: str) -> None:
+    """A screenshot of the page's lower part."""
+    page.run("document.getElementById('who-title').scrollIntoView()")
+    page.screenshot(name)
+
+
 def test_the_page_says_which_processes_have_served_it(page, site):
     assert page.text("#layer") == "RedisChannelLayer"
     maker, host, server = page.run("const m = made.dataset; return [m.pid, m.host, m.server]")
@@ -86,6 +93,30 @@ def test_each_message_is_counted_where_it_was_worked_on(page, site):
         page.wait_for_text("#servers .counts", "open sockets\n2")
 
 
+#: A photograph whose file is a pipe: its worker waits in it until somebody writes there.
+IN_A_PIPE = """
+import os
+from channels_classic import Channel
+from thumbnailer.models import Photo
+photo = Photo.objects.create(original="pipe")
+os.mkfifo(photo.original.path)
+Channel("thumbnailer").send({"photo": str(photo.pk)})
+"""
+
+
+def test_what_a_worker_is_at_is_shown_as_long_as_it_takes(page, site):
+    media = site.folder / "var" / "media"
+    media.mkdir()
+    site.manage("shell", "-c", IN_A_PIPE)
+    page.wait_for_text("#workers .busy", "runs thumbnailer.consumers.thumbnail, up for")
+    show_processes(page, "start-busy")
+    assert len(page.all("#workers .busy")) == 1
+    with (media / "pipe").open("wb") as pipe:
+        Image.new("RGB", (40, 30)).save(pipe, "JPEG")
+    wait_until(lambda: completed(page, "thumbnailer") == 1, 20, "the photograph to be counted")
+    wait_until(lambda: not page.all("#workers .busy"), 20, "nothing to be done any more")
+
+
 def test_a_killed_worker_vanishes_and_a_new_one_appears(page, site):
     victim = site.workers.pop(0)
     killed = victim.pid
@@ -101,7 +132,7 @@ def test_without_any_worker_the_page_says_so_and_goes_on_when_there_is_one(page,
     for worker in site.workers:
         worker.terminate()
     page.wait_for_text("#state", "no worker has said anything")
-    page.screenshot("start-without-workers")
+    show_processes(page, "start-without-workers")
     for worker in site.workers:
         worker.start()
     wait_for_workers(page, site)

@@ -120,7 +120,10 @@ def test_a_page_that_came_by_wsgi_names_no_server_process(site, client):
 
 
 def test_a_look_tells_of_each_process_what_it_has_done_and_does(site, look):
-    running = [{"channel": "thumbnailer"}, {"channel": look.CHANNEL}]
+    running = [
+        {"channel": channel, "consumer": f"site.{channel}"}
+        for channel in ("thumbnailer", look.CHANNEL)
+    ]
     report = worker_report(completed={"http.request": 3}, running=running)
     site.ledger.report("worker-a", report, ttl=60)
     site.ledger.report("server.reply.abc!", {"kind": "server", "sockets": 2}, ttl=60)
@@ -128,7 +131,7 @@ def test_a_look_tells_of_each_process_what_it_has_done_and_does(site, look):
     [worker] = found["workers"]
     assert (worker["pid"], worker["host"]) == (7, "one")
     assert worker["completed"] == {"http.request": 3}
-    assert worker["running"] == ["thumbnailer"]
+    assert worker["running"] == ["site.thumbnailer"]
     assert [(s["name"], s["sockets"]) for s in found["servers"]] == [("server.reply.abc!", 2)]
     assert found["others"] == 0
 

@@ -16,7 +16,7 @@ GROUP, CHANNEL = "home", "home.look"
 PAUSE = 0.9
 #: Processes of each kind that are shown; the others are counted.
 MOST = 12
-_SERVER = ("name", "host", "pid", "uptime", "requests", "sockets", "received")
+_SERVER = ("name", "host", "pid", "uptime", "requests", "sockets", "streams", "received")
 _WORKER = ("name", "host", "pid", "uptime", "threads", "completed")
 
 
@@ -49,6 +49,6 @@ def _part(report: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _running(worker: dict[str, Any]) -> list[str]:
-    """The channels of the messages in hand, without that of the look itself."""
-    channels = [running["channel"] for running in worker.get("running", [])]
-    return [channel for channel in channels if channel != CHANNEL]
+    """The consumers at work, without that of the look itself."""
+    running = worker.get("running", [])
+    return [each["consumer"] for each in running if each["channel"] != CHANNEL]

@@ -41,7 +41,7 @@ function fill(process, { mark, does, isBusy, counts }) {
 function asRow([name, number]) {
   const [row, term, value] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
   term.textContent = name;
-  value.textContent = number.toLocaleString("en");
+  value.textContent = (number ?? 0).toLocaleString("en");
   row.append(term, value);
   return row;
 }
@@ -53,6 +53,7 @@ const serverItem = (server) =>
     counts: [
       ["open sockets", server.sockets],
       ["messages from sockets", server.received],
+      ["event streams", server.streams],
       ["requests", server.requests],
     ],
   });
