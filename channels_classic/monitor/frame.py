@@ -175,7 +175,7 @@ def _worker_row(worker: Row, limits: Limits) -> Row:
 
 def _process(report: Row) -> Row:
     return {
-        **{key: str(report.get(key, "?"))[:_NAME] for key in ("name", "host", "pid", "version")},
+        **{key: str(report.get(key, "?"))[:_NAME] for key in ("name", "host", "pid")},
         "uptime": round(report.get("uptime", 0)),
     }
 

@@ -28,14 +28,14 @@ def channel(name: str, *, completed: int = 0, waiting: int = 0, **fields: Any) -
 
 def server(name: str, **fields: Any) -> dict[str, Any]:
     """A server."""
-    known = {"host": "web", "pid": 7, "version": "2", "uptime": 9.0, "heard": 0.5}
+    known = {"host": "web", "pid": 7, "uptime": 9.0}
     figures = {"sockets": 0, "requests": 0, "answering": 0, "streams": 0}
     return {"name": name, **known, **figures, **fields}
 
 
 def worker(name: str, **fields: Any) -> dict[str, Any]:
     """A worker, idle."""
-    known = {"host": "work", "pid": 8, "version": "2", "uptime": 9.0, "heard": 0.5, "threads": 1}
+    known = {"host": "work", "pid": 8, "uptime": 9.0, "threads": 1}
     figures = {"channels": ["a"], "completed": {}, "progress": None, "running": []}
     return {"name": name, **known, **figures, **fields}
 

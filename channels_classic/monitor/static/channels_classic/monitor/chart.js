@@ -53,12 +53,14 @@ class Panel {
     const width = this.element.clientWidth;
     if (!width || !this.span) return;
     const end = this.points.at(-1)?.time ?? Date.now() / 1000;
-    const top = ceiling(Math.max(0, ...this.points.flatMap((point) => this.lines.map(([key]) => point[key] ?? 0))));
+    const values = this.points.flatMap((point) => this.lines.map(([key]) => point[key] ?? 0));
+    const top = ceiling(Math.max(0, ...values));
     const inner = { width: width - EDGE.left - EDGE.right, height: HEIGHT - EDGE.top - EDGE.bottom };
     this.x = (time) => EDGE.left + inner.width * (1 - (end - time) / this.span);
     this.y = (value) => EDGE.top + inner.height * (1 - value / top);
     this.drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    this.drawing.replaceChildren(...this.grid(width, top), ...this.ticks(end), ...this.lines.flatMap(([key]) => this.line(key)));
+    const lines = this.lines.flatMap(([key]) => this.line(key));
+    this.drawing.replaceChildren(...this.grid(width, top), ...this.ticks(end), ...lines);
     this.cursor = svg("line", { class: "cursor", y1: EDGE.top, y2: HEIGHT - EDGE.bottom, visibility: "hidden" });
     this.drawing.append(this.cursor);
     this.tell(this.points.at(-1));

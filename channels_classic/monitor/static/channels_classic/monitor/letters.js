@@ -1,6 +1,6 @@
 // Dead letters: each can be opened, put back and deleted, and so can all of a channel.
 
-import { dateAndTime, duration, make, number, say } from "./format.js";
+import { dateAndTime, duration, make, NOTHING, number, say } from "./format.js";
 import { blocks } from "./tables.js";
 
 const DEEDS = {
@@ -26,7 +26,7 @@ export function deadLetters({ address, mayAct, ask }) {
         make("b", {}, row.error || "Given up"),
         make("span", { className: "facts" },
           make("code", {}, row.channel), " ",
-          make("span", { className: "quiet" }, row.attempts === 1 ? "1 attempt" : `${number(row.attempts)} attempts`), " ", age)));
+          make("span", { className: "quiet" }, attempts(row.attempts)), " ", age)));
     const inside = make("div", { className: "inside" }, make("p", { className: "quiet" }, "Loading…"));
     details.append(inside);
     details.addEventListener("toggle", () => {
@@ -53,7 +53,11 @@ export function deadLetters({ address, mayAct, ask }) {
       found.inside.replaceChildren(make("p", {}, "It is gone: somebody else has dealt with it."));
       return;
     }
-    const facts = [["When", `${dateAndTime(letter.died)} (${letter.when})`], ["Worker", letter.worker || "–"], ["ID", letter.id]];
+    const facts = [
+      ["When", `${dateAndTime(letter.died)} (${letter.when})`],
+      ["Worker", letter.worker || NOTHING],
+      ["ID", letter.id],
+    ];
     found.inside.replaceChildren(
       make("dl", {}, ...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
       make("h4", {}, "Content"), make("pre", { tabIndex: 0 }, letter.content),
@@ -120,6 +124,10 @@ export function deadLetters({ address, mayAct, ask }) {
     /** The socket is back: what is open and was not answered is asked for again. */
     askAgain: () => open.forEach((_, id) => ask(id)),
   };
+}
+
+function attempts(times) {
+  return times === 1 ? "1 attempt" : `${number(times)} attempts`;
 }
 
 function isSure(question, yes) {

@@ -18,6 +18,9 @@ const STATES = {
   refused: "You may no longer look. Log in again.",
 };
 
+const SILENT = "No figures come: is a worker running, and does the bus answer? " +
+  "What you see is what was heard last.";
+
 const byId = (id) => document.getElementById(id);
 const settings = JSON.parse(byId("settings").textContent);
 const opening = JSON.parse(byId("opening").textContent);
@@ -29,45 +32,48 @@ let points = [];
 let heardAt = 0; // by performance.now()
 let connection = "waiting";
 
-const bad = (key) => (row) => (row[key] ? "bad" : "");
-const count = (key, title, mark) => ({
-  key, title, number: true, text: (row) => number(row[key]), order: (row) => row[key],
-  mark: (row) => (row[key] ? (mark ?? "") : "zero"),
+const amount = (show) => (key, title, mark = "") => ({
+  title, number: true, text: (row) => show(row[key]), order: (row) => row[key],
+  mark: (row) => (row[key] ? mark : "zero"),
 });
-const flow = (key, title, mark) => ({
-  key, title, number: true, text: (row) => rate(row[key]), order: (row) => row[key],
-  mark: (row) => (row[key] ? (mark ?? "") : "zero"),
-});
+const [count, flow, lasting] = [amount(number), amount(rate), amount(duration)];
 
 const showChannels = table(byId("channels"), [
-  { key: "name", title: "Channel", text: (row) => row.name, about: more },
-  { key: "waiting", title: "Waiting", number: true, text: (row) => number(row.waiting), order: (row) => row.waiting,
-    mark: (row) => (!row.waiting ? "zero" : row.workers ? "" : "bad") },
-  { key: "oldest", title: "Oldest", number: true, text: (row) => duration(row.oldest), order: (row) => row.oldest },
-  flow("in", "In/s"), flow("out", "Out/s"),
-  { key: "workers", title: "Workers", number: true, text: (row) => number(row.workers), order: (row) => row.workers,
-    mark: (row) => (row.workers ? "" : "warn") },
-  { key: "delayed", title: "Delayed", number: true, text: (row) => number(row.delayed), order: (row) => row.delayed,
-    mark: (row) => (row.delayed ? "" : "zero"), about: (row) => (row.delayed ? `next in ${duration(row.next_due)}` : "") },
-  count("sent", "Sent"), count("completed", "Completed"), count("failed", "Failed", "bad"),
-  count("retried", "Retried", "warn"), count("refused", "Refused", "bad"), count("expired", "Expired", "bad"),
-  count("lost", "Lost", "bad"), count("dead", "Dead", "bad"),
+  { title: "Channel", text: (row) => row.name, about: more },
+  { ...count("waiting", "Waiting"), mark: (row) => (!row.waiting ? "zero" : row.workers ? "" : "bad") },
+  lasting("oldest", "Oldest"),
+  flow("in", "In/s"),
+  flow("out", "Out/s"),
+  { ...count("workers", "Workers"), mark: (row) => (row.workers ? "" : "warn") },
+  { ...count("delayed", "Delayed"), about: (row) => (row.delayed ? `next in ${duration(row.next_due)}` : "") },
+  count("sent", "Sent"),
+  count("completed", "Completed"),
+  count("failed", "Failed", "bad"),
+  count("retried", "Retried", "warn"),
+  count("refused", "Refused", "bad"),
+  count("expired", "Expired", "bad"),
+  count("lost", "Lost", "bad"),
+  count("dead", "Dead", "bad"),
 ], { heads: [["", 1], ["Now", 6], ["Counted", 8]], empty: "No channels.", byName: true });
 
 const showServers = table(byId("servers"), [
-  { key: "name", title: "Server", text: process, about: (row) => row.name },
-  count("sockets", "Sockets"), flow("rate", "Requests/s"), count("requests", "Requests"),
+  { title: "Server", text: process, about: (row) => row.name },
+  count("sockets", "Sockets"),
+  flow("rate", "Requests/s"),
+  count("requests", "Requests"),
   count("answering", "In hand"),
-  { key: "uptime", title: "Up", number: true, text: (row) => duration(row.uptime), order: (row) => row.uptime },
+  count("streams", "Streams"),
+  lasting("uptime", "Up"),
 ], { empty: "No server is running." });
 
 const showGroups = table(byId("groups"), [
-  { key: "name", title: "Group", text: (row) => row.name }, count("members", "Members"),
+  { title: "Group", text: (row) => row.name },
+  count("members", "Members"),
 ], { empty: "No groups." });
 
 const showDelayed = table(byId("delayed"), [
-  { key: "channel", title: "Channel", text: (row) => row.channel },
-  { key: "due_in", title: "Due in", number: true, text: (row) => duration(row.due_in), order: (row) => row.due_in },
+  { title: "Channel", text: (row) => row.channel },
+  lasting("due_in", "Due in"),
 ], { empty: "No delayed messages.", keyed: false });
 
 const showWorkers = blocks(byId("workers"), workerBlock, "No worker is running: start manage.py runworker.");
@@ -213,7 +219,7 @@ function showState() {
   say(state, STATES[state.dataset.state]);
   say(byId("clock"), frame ? timeOfDay(frame.time) : "");
   document.body.classList.toggle("stale", isSilent || connection === "lost" || connection === "refused");
-  if (isSilent) showProblem("No figures come: is a worker running, and does the bus answer? What you see is what was heard last.");
+  if (isSilent) showProblem(SILENT);
 }
 
 function send(question) {

@@ -3,7 +3,7 @@
 import { make, say } from "./format.js";
 
 /**
- * A table in `place`. `columns` are `{ key, title, text(row), order(row), number, mark(row) }`;
+ * A table in `place`. `columns` are `{ title, text(row), order(row), number, mark(row), about(row) }`;
  * `heads` are `[title, number of columns]` above them. Rows are told apart by their `name`, or by
  * their place unless they are `keyed`. They are in the order in which they come, or `byName`, until
  * somebody sorts them. Returns `show(rows)`.
