@@ -32,7 +32,7 @@ function fill(process, { mark, does, isBusy, counts }) {
   item.querySelector(".title").textContent = `Process ${process.pid} on ${process.host}`;
   item.querySelector(".mark").textContent = mark;
   item.querySelector(".mark").hidden = !mark;
-  item.querySelector(".does").textContent = `${does}, up for ${age(process.uptime)}`;
+  item.querySelector(".does").textContent = `Up for ${age(process.uptime)}, ${does}`;
   item.querySelector(".does").classList.toggle("busy", Boolean(isBusy));
   item.querySelector(".counts").replaceChildren(...counts.map(asRow));
   return item;
@@ -49,7 +49,7 @@ function asRow([name, number]) {
 const serverItem = (server) =>
   fill(server, {
     mark: server.name === made.server ? "this page came through it" : "",
-    does: server.name.replace(/^server\.reply\.|!$/g, ""),
+    does: `named ${server.name.replace(/^server\.reply\.|!$/g, "")}`,
     counts: [
       ["open sockets", server.sockets],
       ["messages from sockets", server.received],
@@ -111,6 +111,7 @@ function expectNext() {
   tellState("open");
   late = setTimeout(() => {
     setStale(true);
+    find("state").dataset.state = "lost";
     find("state").textContent = "Connected, but no worker has said anything for 5 s. Is one running?";
   }, LATE);
 }
