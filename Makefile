@@ -17,10 +17,10 @@ PIP := -m pip --disable-pip-version-check --quiet
 PYENV := $(shell command -v pyenv >/dev/null && echo $$(pyenv root)/versions/*/bin)
 space := $(subst ,, )
 
-.PHONY: help setup assets demo test acceptance soak soak-hour autobahn check lint types floors matrix bench docs clean tests-need
+.PHONY: help setup assets demo test acceptance soak soak-hour autobahn check lint types floors matrix bench deploy-files docs clean tests-need
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'ARGS hands options on: make test ARGS="-k word", make bench ARGS=--quick'
 
 # Environments: made again when setup.py or pyproject.toml changes ---------------------------
@@ -134,6 +134,13 @@ matrix: $(VENV)/.dev $(ASSETS) tests-need  ## the tests on each Python and Djang
 bench: $(BENCH)/.installed  ## side by side with the alternatives: a table of medians and ratios
 	@bash tools/debian redis-server:redis-server wrk:wrk
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+deploy-files: $(VENV)/.dev  ## what channels-classic up --print writes, into deploy/
+	@for kind in supervisor systemd nginx; do \
+		$(BIN)/channels-classic up --manage workers --print $$kind --output deploy/$$kind \
+			--site /srv/site --venv /srv/site/venv --user site --proxy-headers 127.0.0.1; \
+	done
+	@$(BIN)/channels-classic up --manage workers --print compose --output deploy/compose
 
 docs: $(VENV)/.dev  ## the documentation, in docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from compose_spec import PyOptions
+from supervisor.datatypes import dict_of_key_value_pairs
 
 from channels_classic.exceptions import UpError
 from channels_classic.up import written
@@ -48,7 +49,7 @@ def test_what_is_in_deploy_is_what_is_written(kind: str) -> None:
     plan = replace(REFERENCE, folder=ROOT / "workers") if kind == "compose" else REFERENCE
     files = written.KINDS[kind](plan, DEPLOY / kind)
     there = {path.name: path.read_text(encoding="utf-8") for path in (DEPLOY / kind).iterdir()}
-    assert there == files
+    assert there == files, "make deploy-files writes them anew"
 
 
 def test_several_files_are_printed_with_their_names() -> None:
@@ -69,6 +70,8 @@ def test_supervisord_gets_the_words_of_each_command() -> None:
     [text] = written.KINDS["supervisor"](LARGE, Path()).values()
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=True)
     parser.read_string(text)
+    environment = parser["supervisord"]["environment"] % {}
+    assert dict_of_key_value_pairs(environment) == LARGE.environment
     for program in LARGE.programs():
         section = parser[f"program:{program.name}"]
         assert tuple(shlex.split(section["command"] % {})) == program.command
