@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.server import probes
@@ -23,6 +27,10 @@ logger = logging.getLogger("channels_classic.server")
 #: The variable of the environment that tells the library where processes gather their figures.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _LIBRARY = "prometheus_client"
+#: How the folders of ours begin, and the file in each that its parent keeps locked.
+_PREFIX, _LOCK = "channels-classic-metrics-", "lock"
+#: A folder so new, in seconds, may not be locked yet.
+_NEW = 60.0
 
 
 class Figures:
@@ -82,10 +90,13 @@ class Gathered:
 
     def __init__(self) -> None:
         self._given = os.environ.get(FOLDER, "")
-        self._own = ""
+        self._own, self._lock = "", -1
         if not self._given and find_spec(_LIBRARY) is not None:
             try:
-                self._own = tempfile.mkdtemp(prefix="channels-classic-metrics-")
+                _sweep()
+                self._own = tempfile.mkdtemp(prefix=_PREFIX)
+                self._lock = os.open(f"{self._own}/{_LOCK}", os.O_CREAT | os.O_RDWR)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
             except OSError as error:
                 logger.warning("Metrics, if any, are those of one process: no folder (%s)", error)
 
@@ -103,3 +114,19 @@ class Gathered:
         """The parent ends."""
         if self._own:
             shutil.rmtree(self._own, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _sweep() -> None:
+    """Remove what parents have left that were killed: nobody has the lock of these."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # of somebody else, or somebody is alive
+            if time.time() - folder.stat().st_mtime > _NEW:
+                lock = os.open(folder / _LOCK, os.O_RDWR)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder)
+                finally:
+                    os.close(lock)

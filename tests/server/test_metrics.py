@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
@@ -193,6 +195,23 @@ def test_the_folder_of_a_parent_goes_with_it(monkeypatch):
         gathered.remove()
     with pytest.raises(FileNotFoundError), open(folder):
         pass
+
+
+def test_what_a_killed_parent_has_left_goes_when_another_starts(monkeypatch, tmp_path):
+    monkeypatch.delenv(FOLDER, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("channels_classic.server.figures._NEW", -1)
+    alive, killed = Gathered(), Gathered()
+    os.close(killed._lock)  # as its death does
+    strange = tmp_path / "channels-classic-metrics-strange"
+    strange.mkdir()
+    third = Gathered()
+    left = {str(path) for path in tmp_path.iterdir()}
+    assert left == {alive.environment[FOLDER], third.environment[FOLDER], str(strange)}
+    killed._lock = -1
+    for each in (alive, killed, third):
+        each.remove()
+    assert list(tmp_path.iterdir()) == [strange]
 
 
 def test_without_room_for_a_folder_the_parent_goes_on(monkeypatch, caplog):
