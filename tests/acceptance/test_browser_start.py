@@ -99,19 +99,18 @@ import os
 from channels_classic import Channel
 from thumbnailer.models import Photo
 photo = Photo.objects.create(original="pipe")
+os.makedirs(os.path.dirname(photo.original.path), exist_ok=True)
 os.mkfifo(photo.original.path)
 Channel("thumbnailer").send({"photo": str(photo.pk)})
 """
 
 
 def test_what_a_worker_is_at_is_shown_as_long_as_it_takes(page, site):
-    media = site.folder / "var" / "media"
-    media.mkdir()
     site.manage("shell", "-c", IN_A_PIPE)
     page.wait_for_text("#workers .busy", "runs thumbnailer.consumers.thumbnail")
     show_processes(page, "start-busy")
     assert len(page.all("#workers .busy")) == 1
-    with (media / "pipe").open("wb") as pipe:
+    with (site.folder / "var" / "media" / "pipe").open("wb") as pipe:
         Image.new("RGB", (40, 30)).save(pipe, "JPEG")
     wait_until(lambda: completed(page, "thumbnailer") == 1, 20, "the photograph to be counted")
     wait_until(lambda: not page.all("#workers .busy"), 20, "nothing to be done any more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.conftest import RedisServer
 pytestmark = pytest.mark.browser
 
 SIZES = ["small", "medium", "large"]
+PHOTO = "00000000-0000-4000-8000-000000000001"
 #: Notes whatever the page says of the photograph's course, from its first moment on.
 WATCH = """
     window.seen = [];
@@ -169,6 +171,30 @@ def test_a_photograph_that_comes_late_is_tried_again_until_it_is_there(page):
     page.wait_for_text("#status", "All three sizes are ready. It took")
     assert re.search(r"Attempt 1 of 5 went wrong.* \| Attempt 1 of 5 \| Next try", page.seen())
     assert not page.find("#problem").is_displayed()
+
+
+#: A photograph whose file is a pipe: its worker waits in it, and can be killed there.
+IN_A_PIPE = f"""
+import os
+from channels_classic import Channel
+from thumbnailer.models import Photo
+photo = Photo.objects.create(pk="{PHOTO}", original="pipe")
+os.makedirs(os.path.dirname(photo.original.path), exist_ok=True)
+os.mkfifo(photo.original.path)
+Channel("thumbnailer").send({{"photo": "{PHOTO}"}})
+"""
+
+
+def test_a_photograph_survives_the_death_of_its_worker(page, maker, photograph):
+    page.site.manage("shell", "-c", IN_A_PIPE)
+    page.visit(f"/thumbnails/{PHOTO}/")
+    page.wait_for_text("#status", "A worker reads the file")
+    maker.kill()
+    shutil.copy(photograph, photograph.with_name("copy"))
+    photograph.with_name("copy").rename(page.site.folder / "var" / "media" / "pipe")
+    maker.start()
+    page.wait_for_all_sizes()
+    page.wait_for_text("#status", "All three sizes are ready.")
 
 
 # What does not ------------------------------------------------------------------------------
