@@ -133,5 +133,5 @@ const socket = openSocket(location.pathname, {
 
 setInterval(() => {
   if (isAsking) ask(); // the answer was lost, as with the worker that had the question
-  unsent.forEach(say);
+  unsent.ifStuck(say);
 }, AGAIN);

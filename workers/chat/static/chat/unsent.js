@@ -6,6 +6,8 @@ import { dropUnsent, showUnsent } from "./log.js";
 const key = `unsent ${document.getElementById("room").dataset.me} ${location.pathname}`;
 const texts = new Map(JSON.parse(sessionStorage.getItem(key)) ?? []); // token → text, in their order
 
+let oldest;
+
 function keep() {
   sessionStorage.setItem(key, JSON.stringify([...texts]));
 }
@@ -36,6 +38,13 @@ export function drop(token) {
 
 export function forEach(call) {
   texts.forEach((text, token) => call(token, text));
+}
+
+/** Call `call` with the oldest, if it was the oldest the last time, too: it gets nowhere by itself. */
+export function ifStuck(call) {
+  const [token, text] = texts.entries().next().value ?? [];
+  if (token && token === oldest) call(token, text);
+  oldest = token;
 }
 
 forEach(showUnsent); // of before the reload
