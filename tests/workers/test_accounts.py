@@ -28,7 +28,14 @@ def test_the_same_name_is_the_same_user_however_it_is_written(site, client):
 @pytest.mark.parametrize("name", ["root", "ROOT"])
 def test_a_name_that_has_a_password_cannot_be_taken(site, client, name):
     User.objects.create_superuser("root", password="secret")
-    assert "This name has a password." in sign_in(client, name).content.decode()
+    assert "This name is not free." in sign_in(client, name).content.decode()
+    assert get_user(client).is_anonymous
+
+
+@pytest.mark.parametrize("power", ["is_staff", "is_superuser"])
+def test_a_name_with_powers_cannot_be_taken_even_without_a_password(site, client, power):
+    User.objects.create_user("root", **{power: True})
+    assert "This name is not free." in sign_in(client, "root").content.decode()
     assert get_user(client).is_anonymous
 
 

@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
-TAKEN = "This name has a password. Choose another one, or sign in with it at the admin."
+TAKEN = "This name is not free. Choose another one, or sign in with its password at the admin."
 
 
 class NameForm(forms.Form):
@@ -42,7 +42,8 @@ class NameForm(forms.Form):
         user = get_user_model().objects.filter(username__iexact=name).first()
         if user is None:
             return name
-        if user.has_usable_password() or not user.is_active:
+        is_powerful = user.is_staff or user.is_superuser  # a script may have left it bare
+        if user.has_usable_password() or is_powerful or not user.is_active:
             raise forms.ValidationError(TAKEN)
         return user.get_username()
 
