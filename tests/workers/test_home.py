@@ -116,7 +116,8 @@ def test_the_page_names_the_worker_and_the_server_process_that_it_came_by(site):
 def test_a_page_that_came_by_wsgi_names_no_server_process(site, client):
     html = get(client, "/")
     assert 'data-server=""' in html
-    assert "server process" not in html
+    assert f"made by process <b>{os.getpid()}</b>" in html
+    assert "of a\n    WSGI server" in html
 
 
 def test_a_look_tells_of_each_process_what_it_has_done_and_does(site, look):
