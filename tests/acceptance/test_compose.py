@@ -22,6 +22,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.acceptance.processes import Process, free_port, wait_until
 
+#: A database is made, and all the site's processes are started.
+pytestmark = pytest.mark.timeout(400)
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "deploy" / "compose"
 BIN = Path(sys.executable).parent
