@@ -81,14 +81,14 @@ demo: export REDIS_URL =
 demo: $(VENV)/.runtime $(ASSETS)  ## the example site at http://127.0.0.1:8000/, all in one process
 	@$(BIN)/python workers/manage.py migrate --verbosity 0
 	@echo 'The example site, with the in-memory channel layer: http://127.0.0.1:$(PORT)/'
-	@echo '  /             how it works, and which process of this site does what'
-	@echo '  /echo/        type a text: a WebSocket carries it to a consumer and back'
-	@echo '  /chat/        rooms: who is there, and what was said while you were away'
-	@echo '  /counter/     a number that a button at /increment/ raises in every browser'
-	@echo '  /dashboard/   charts of what programs push by HTTP, drawn anew in every browser'
+	@echo '  /                how it works, and which process of this site does what'
+	@echo '  /echo/           type a text: a WebSocket carries it to a consumer and back'
+	@echo '  /chat/           rooms: who is there, and what was said while you were away'
+	@echo '  /counter/        a number that a button at /increment/ raises in every browser'
+	@echo '  /dashboard/      charts of what programs push by HTTP, drawn anew in every browser'
 	@echo '  /notifications/  toasts in all tabs of a user, until one of them dismisses it'
-	@echo '  /headlines/   an event stream: what one page sends, all others show'
-	@echo '  /thumbnails/  upload a photograph: a worker makes three sizes, and tries again what fails'
+	@echo '  /headlines/      an event stream: what one page sends, all others show'
+	@echo '  /thumbnails/     upload a photograph: a worker makes three sizes, and tries again what fails'
 	@$(BIN)/python workers/manage.py demooperator
 	@echo 'Change a file of workers/ and it restarts. Stop it with Ctrl-C.'
 	@exec $(BIN)/python workers/manage.py runserver 127.0.0.1:$(PORT)

@@ -32,6 +32,6 @@ class Command(BaseCommand):
         user.set_password(password)
         user.save()
         self.stdout.write(
-            "  /monitor/     what waits, who works and what failed, live: "
+            "  /monitor/        what waits, who works and what failed, live: "
             f"log in as {NAME}, password {password}"
         )
