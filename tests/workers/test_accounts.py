@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from django.contrib.auth import get_user
 from django.contrib.auth.models import User
+
+from channels_classic.test import WSClient
 
 
 def sign_in(client, name, **options):
@@ -56,6 +60,27 @@ def test_what_is_no_name_is_refused_with_a_reason(site, client, name, text):
 
 def test_nobody_is_led_to_another_site(site, client):
     assert sign_in(client, "ann", next="https://evil.example/")["Location"] == "/"
+
+
+@pytest.mark.parametrize("path", ["/chat/lobby/", "/notifications/"])
+def test_who_signs_out_closes_the_sockets_of_that_session_and_no_others(site, client, path):
+    import_module("chat.models").Room.objects.create(name="Lobby", slug="lobby")
+    user = User.objects.create(username="ann")
+    here, elsewhere = WSClient(), WSClient()
+    for each in (here, elsewhere):
+        each.force_login(user)
+        each.send_and_consume("websocket.connect", path=path)
+    client.cookies["sessionid"] = here.session.session_key
+    client.post("/sign-out/")
+    answers = [content(each)[-1] for each in (here, elsewhere)]
+    assert answers[0] == {"text": '{"signed_out": true}', "close": True}
+    assert "close" not in answers[1]
+
+
+def content(socket):
+    """All that a socket was sent."""
+    layer = socket.channel_layer.channel_layer
+    return list(iter(lambda: layer.receive([socket.reply_channel])[1], None))
 
 
 def test_pages_say_who_is_signed_in_and_let_them_out(site, client):

@@ -277,7 +277,7 @@ def test_a_socket_for_a_room_that_is_not_there_is_refused(site):
 
 
 def test_who_is_not_signed_in_is_told_and_closed(enter):
-    assert enter().heard() == [{"signed_out": True}, {"close": True}]
+    assert enter().heard() == [{"signed_out": True}]
 
 
 def test_a_socket_of_a_room_that_was_deleted_is_closed(enter, room):
@@ -293,5 +293,5 @@ def test_who_has_signed_out_in_another_tab_says_no_more(enter, room):
     ann.heard()
     ann.socket.session.flush()
     ann.say("hello")
-    assert ann.heard() == [{"signed_out": True}, {"close": True}]
+    assert ann.heard() == [{"signed_out": True}]
     assert not room.lines.exists()

@@ -121,7 +121,7 @@ def test_what_cannot_be_shown_is_an_error_of_the_caller(notify, ann, text, level
 
 def test_who_is_not_signed_in_is_told_and_closed(site):
     client = tab(None)
-    assert [client.receive(), client.receive()] == [{"signed_out": True}, {"close": True}]
+    assert [client.receive(), client.receive()] == [{"signed_out": True}, None]
 
 
 # The page -----------------------------------------------------------------------------------

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+
+from channels_classic import Group
 from channels_classic.message import Message
+
+SIGNED_OUT = {"text": json.dumps({"signed_out": True}), "close": True}
 
 
 def tell(message: Message, **content: Any) -> None:
@@ -13,13 +20,33 @@ def tell(message: Message, **content: Any) -> None:
     message.reply_channel.send({"text": json.dumps(content)})
 
 
-def turn_away(message: Message) -> None:
-    """Have the page of somebody who is not signed in say so, and close its socket.
+def let_in(message: Message) -> bool:
+    """Accept the socket; whether its user is signed in. It is closed once they sign out.
 
-    Not by refusing it: a page cannot tell a refusal from a failure, and would try again.
+    Who is not signed in is told so, and not refused: a page cannot tell a refusal from a failure,
+    and would try again.
     """
-    tell(message, signed_out=True)
-    message.reply_channel.send({"close": True})
+    message.reply_channel.send({"accept": True})
+    if message.user.is_anonymous:
+        turn_away(message)
+        return False
+    _group(message.http_session).add(message.reply_channel)
+    return True
+
+
+def turn_away(message: Message) -> None:
+    """Have the page of somebody who is not signed in say so, and close its socket."""
+    message.reply_channel.send(SIGNED_OUT)
+
+
+def sign_out(request: HttpRequest, **signal: Any) -> None:
+    """Close the sockets of a session that ends: nobody in its other tabs is to see more."""
+    _group(request.session).send(SIGNED_OUT)
+
+
+def _group(session: SessionBase) -> Group:
+    """The sockets of a session; its key is a secret, and names of groups are not."""
+    return Group("accounts." + hashlib.sha256(session.session_key.encode()).hexdigest()[:40])
 
 
 def said(message: Message) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from accounts.sockets import said, tell, turn_away
+from accounts.sockets import let_in, said, tell, turn_away
 from channels_classic import Group
 from channels_classic.auth import channel_and_http_session_user_from_http
 from channels_classic.exceptions import DenyConnection
@@ -34,9 +34,7 @@ def connect(message: Message, slug: str) -> None:
     room = Room.objects.filter(slug=slug).first()
     if room is None:
         raise DenyConnection
-    message.reply_channel.send({"accept": True})
-    if message.user.is_anonymous:
-        turn_away(message)
+    if not let_in(message):
         return
     join(message, room.group.name)
     # Whoever reloads the page, or comes back with all others after a restart, has never left and is

@@ -6,7 +6,7 @@ send ``{"dismiss": [id, …]}``.
 
 from __future__ import annotations
 
-from accounts.sockets import said, tell, turn_away
+from accounts.sockets import let_in, said, tell, turn_away
 from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.message import Message
 from notifications.models import group_of, mark_seen
@@ -20,9 +20,7 @@ MOST = 1000
 @channel_session_user_from_http
 def connect(message: Message) -> None:
     """Join the group of the user, then hear what is unseen: in this order nothing is missed."""
-    message.reply_channel.send({"accept": True})
-    if message.user.is_anonymous:
-        turn_away(message)
+    if not let_in(message):
         return
     group_of(message.user).add(message.reply_channel)
     unseen = message.user.notifications.filter(seen=None)[:SHOWN]

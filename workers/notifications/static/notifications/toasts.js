@@ -60,7 +60,10 @@ function take(content) {
     content.unseen.forEach(show);
     stale.forEach(remove);
   }
-  if (content.signed_out) bridge.socket.close(1000, "", { keepClosed: true });
+  if (content.signed_out) {
+    bridge.socket.close(1000, "", { keepClosed: true });
+    root.hidden = true;
+  }
   afterChange();
 }
 
