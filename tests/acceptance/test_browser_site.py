@@ -193,9 +193,29 @@ def test_who_is_nobody_yet_can_read_the_page_to_sign_in(page):
     page.visit("/")
     page.find(".who a").click()
     wait_until(lambda: page.all("#username"), 15, "the page to sign in")
+    look_at(page, "page-sign-in")
+
+
+def test_who_is_not_of_the_staff_is_told_so_on_a_page_that_can_be_read(page):
+    page.driver.delete_all_cookies()
+    page.visit("/")
+    page.find(".who a").click()
+    wait_until(lambda: page.all("#username"), 15, "the page to sign in")
+    page.find("#username").send_keys("ann" + Keys.ENTER)
+    wait_until(lambda: page.all("#drawing"), 15, "the start page, signed in")
+    page.visit("/monitor/")
+    assert page.text("h1") == "Not for you"
+    look_at(page, "page-refused")
+    [complaint] = page.complaints()
+    assert "403" in complaint
+
+
+def look_at(page: Page, name: str) -> None:
+    """A page that is not in the nav, wide and on a phone."""
     for size, prefix in [(DESKTOP, ""), (PHONE, "phone-")]:
         page.resize(*size)
-        page.screenshot(f"{prefix}page-sign-in")
+        page.run("document.activeElement.blur()")
+        page.screenshot(f"{prefix}{name}")
         assert violations(page) == []
         assert tab_problems(page) == []
         assert page.sideways_scroll() <= 0

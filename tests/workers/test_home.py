@@ -181,3 +181,22 @@ def test_a_beat_goes_on_when_the_channel_is_full_or_the_layer_is_away(site, look
         monkeypatch.setattr(site, "deliver", refuse)
         monkeypatch.setattr(look, "PAUSE", 0)
         look.ask_for_a_look(layer=channel_layers["default"])
+
+
+# What is not there, or not for everybody ----------------------------------------------------
+
+
+def test_who_may_not_see_a_page_is_told_why_and_where_to_sign_in(site, client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("ann"))
+    response = client.get("/monitor/")
+    html = response.content.decode()
+    assert response.status_code == 403
+    assert "The live page is for the staff." in html
+    assert 'href="/admin/login/?next=/monitor/"' in html
+    assert "Start" in links(html)
+
+
+def test_a_page_that_is_not_there_leads_to_those_that_are(site, client):
+    response = client.get("/nowhere/")
+    assert response.status_code == 404
+    assert "Echo" in links(response.content.decode())
