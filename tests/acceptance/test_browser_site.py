@@ -198,6 +198,8 @@ def test_who_is_nobody_yet_can_read_the_page_to_sign_in(page):
 
 def test_who_is_not_of_the_staff_is_told_so_on_a_page_that_can_be_read(driver, site):
     page = Page(driver, site)  # Django logs the refusal with a traceback
+    page.resize(*DESKTOP)
+    page.complaints()
     page.driver.delete_all_cookies()
     page.visit("/")
     page.find(".who a").click()
