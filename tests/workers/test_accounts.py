@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user
 from django.contrib.auth.models import User
 
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.test import WSClient
 
 
@@ -75,6 +76,18 @@ def test_who_signs_out_closes_the_sockets_of_that_session_and_no_others(site, cl
     answers = [content(each)[-1] for each in (here, elsewhere)]
     assert answers[0] == {"text": '{"signed_out": true}', "close": True}
     assert "close" not in answers[1]
+
+
+def test_signing_out_works_without_a_session_and_without_the_bus(site, client, monkeypatch):
+    assert client.post("/sign-out/")["Location"] == "/"
+    sign_in(client, "ann")
+
+    def deliver(*args):
+        raise LayerUnavailable
+
+    monkeypatch.setattr(site, "deliver", deliver)
+    assert client.post("/sign-out/")["Location"] == "/"
+    assert get_user(client).is_anonymous
 
 
 def content(socket):

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.test import WSClient
 
 PATH = "/notifications/"
@@ -106,6 +107,16 @@ def test_it_is_shown_when_the_transaction_is_committed_and_never_if_it_is_not(no
         notify(ann, "rolled back")
         transaction.set_rollback(True)
     assert client.receive() is None
+
+
+def test_it_is_kept_when_the_bus_is_away(notify, site, ann, monkeypatch):
+    def deliver(*args: Any) -> None:
+        raise LayerUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site, "deliver", deliver)
+        notify(ann, "hello")
+    assert texts(tab(ann).receive()["unseen"]) == ["hello"]
 
 
 @pytest.mark.parametrize(

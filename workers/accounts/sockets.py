@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import Any
@@ -10,6 +11,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from channels_classic import Group
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.message import Message
 
 SIGNED_OUT = {"text": json.dumps({"signed_out": True}), "close": True}
@@ -41,7 +43,10 @@ def turn_away(message: Message) -> None:
 
 def sign_out(request: HttpRequest, **signal: Any) -> None:
     """Close the sockets of a session that ends: nobody in its other tabs is to see more."""
-    _group(request.session).send(SIGNED_OUT)
+    if request.session.session_key is None:
+        return
+    with contextlib.suppress(LayerUnavailable):  # signing out works without the bus, too
+        _group(request.session).send(SIGNED_OUT)
 
 
 def _group(session: SessionBase) -> Group:

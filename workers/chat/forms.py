@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.conf import settings
+from django.db import transaction
 from django.utils.text import slugify
 
 from chat.models import Room, refresh_lists
@@ -26,6 +27,7 @@ class RoomForm(forms.Form):
         if "name" in self.cleaned_data and not self.slug:
             self.add_error("name", "The name needs a letter or a digit.")
 
+    @transaction.atomic
     def save(self) -> Room:
         """Make the room unless it is there."""
         name = self.cleaned_data["name"]

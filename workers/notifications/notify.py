@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 
 from notifications.models import Notification, group_of
 
 
+@transaction.atomic  # what is sent after a commit raises nothing: without the bus it is kept, too
 def notify(user: AbstractBaseUser, text: str, level: str = "info") -> Notification:
     """Tell ``user`` something, wherever they are: in each tab now, or when they come next.
 
