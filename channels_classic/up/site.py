@@ -23,6 +23,9 @@ from channels_classic.up.state import Relative, State
 Say = Callable[..., None]
 #: Seconds between two looks whether something has ended, and whether supervisord has.
 _POLL, _LOOK = 0.05, 0.5
+#: Seconds that programs which have nothing in hand yet have to end. supervisord's first SIGTERM is
+#: lost on a process that it has forked and not yet made the program.
+_INSIST = 5.0
 
 
 class Site:
@@ -65,7 +68,7 @@ class Site:
             return popen
         except BaseException:
             self._say("Stopping what has been started.")
-            stop(self.state, self._say)
+            stop(self.state, self._say, insist_after=_INSIST)
             raise
 
     def must_start_anew(self) -> bool:
@@ -154,8 +157,11 @@ def hold(popen: subprocess.Popen[str], state: State, say: Say) -> None:
 # Down ---------------------------------------------------------------------------------------
 
 
-def stop(state: State, say: Say) -> bool:
-    """End all that runs, in order, supervisord last; whether there was anything."""
+def stop(state: State, say: Say, *, insist_after: float | None = None) -> bool:
+    """End all that runs, in order, supervisord last; whether there was anything.
+
+    Who is still there after ``insist_after`` seconds is told a second time, and ends at once.
+    """
     supervisor = Supervisor(state)
     pid, answers = state.supervisord(), supervisor.answers
     was_there = answers or state.runs
@@ -164,9 +170,13 @@ def stop(state: State, say: Say) -> bool:
     elif pid is not None:  # somebody has removed its socket, or it hangs
         os.kill(pid, signal.SIGTERM)
     there = _see_who_ended(state, set(), say)
+    began = time.monotonic()
     while state.supervisord() or supervisor.answers:  # it kills whoever takes too long
         time.sleep(_POLL)
         there = _see_who_ended(state, there, say)
+        if insist_after is not None and time.monotonic() - began > insist_after:
+            state.terminate()
+            insist_after = None
     _see_who_ended(state, there, say)
     state.end_relatives(SERVER_ENDS, on_kill=lambda each: say(_killed(each)))
     return was_there

@@ -129,6 +129,11 @@ class State:
                     found.append(Relative(int(folder.name), _process_name(environment)))
         return sorted(found, key=lambda each: each.pid)
 
+    def terminate(self) -> None:
+        """Send SIGTERM to all that run."""
+        for each in self.relatives():
+            _send(each, signal.SIGTERM)
+
     def end_relatives(self, patience: float, *, on_kill: Callable[[Relative], None]) -> None:
         """End all that run: whoever asks first, and Redis last; what is late is killed."""
         for is_last in (False, True):

@@ -358,3 +358,15 @@ def test_in_the_foreground_it_stays_until_it_is_asked_to_stop(site: UpSite) -> N
         assert up.terminate(90) == 0
         assert "redis: stopped" in up.output()
     assert site.left() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_is_interrupted_leaves_nothing(number: int, site: UpSite) -> None:
+    command = [str(COMMAND), "up", "--port", str(site.port), "--redis", "private"]
+    with Process(command, log=site.folder / "out.log", env=site.env, cwd=site.folder) as up:
+        up.wait_for_line("redis: starting", 90)
+        up.send_signal(number)
+        assert up.wait(90) != 0
+        assert "Stopping what has been started." in up.output()
+    assert site.left() == []
+    assert site.state.supervisord() is None
