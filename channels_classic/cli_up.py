@@ -94,7 +94,8 @@ def up(
       channels-classic up --print systemd        for your machine's own init
 
     supervisord runs them in the background and starts each again that dies. The command ends when
-    all are ready. When the site is up already, what has changed in its options is changed.
+    all are ready. When the site is up already, what has changed in the options is changed; one that
+    is not given has its default again.
 
     MODULE:ATTRIBUTE is a channel layer or an InterfaceServer; by default that in asgi.py beside the
     settings. A private Redis is handed to the settings by the environment variable REDIS_URL.
