@@ -107,7 +107,7 @@ acceptance: $(VENV)/.dev $(ASSETS) tests-need  ## only the tests that start real
 soak: $(VENV)/.dev tests-need  ## what is promised, at its full size: long; prints figures
 	@SOAK=full $(BIN)/python -m pytest -s -m 'not soak' tests/acceptance/test_b[0-9][0-9]_*.py \
 		$(addprefix tests/acceptance/test_,uploads.py streams.py restart.py \
-		answers_reach_their_client.py idle_and_stuck_sockets.py two_machines.py) $(ARGS)
+		answers_reach_their_client.py idle_and_stuck_sockets.py) $(ARGS)
 
 soak-hour: $(VENV)/.dev tests-need  ## an hour of traffic (SOAK_SECONDS=3600): memory, counters
 	@$(BIN)/python -m pytest -s tests/acceptance/soak_hour.py $(ARGS)

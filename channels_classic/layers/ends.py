@@ -138,6 +138,13 @@ class Inbox:
     def withdraw_will(self, local: str) -> None:
         """``will`` is not to be sent."""
 
+    def take_ended(self) -> list[str]:
+        """Connections whose will others have sent since the last call.
+
+        They took this server for dead, as it was cut off for too long.
+        """
+        return []
+
     def drained(self, local: str) -> None:
         """One direct message has reached the client of ``local``: its sender may send more."""
 

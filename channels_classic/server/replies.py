@@ -52,6 +52,8 @@ class ReplyListener:
         self.process = f"server.reply.{secrets.token_hex(6)}!"
         self._connections: dict[str, Connection] = {}
         self._lanes: dict[str, Lane] = {}
+        #: Connections whose consumers have been told of their end by others.
+        self._ended: set[str] = set()
         self._inbox = layer.inbox(self.process, self._connections.__contains__, self._on_receipt)
         #: What this process does.
         self.duty = Duty()
@@ -99,8 +101,14 @@ class ReplyListener:
         self._inbox.leave_will(reply_channel[len(self.process) :], will)
 
     def withdraw_will(self, reply_channel: str) -> None:
-        """The will of the connection was carried out in person."""
-        self._inbox.withdraw_will(reply_channel[len(self.process) :])
+        """The will of the connection was carried out, in person or by others."""
+        local = reply_channel[len(self.process) :]
+        self._ended.discard(local)
+        self._inbox.withdraw_will(local)
+
+    def has_ended(self, reply_channel: str) -> bool:
+        """Whether others have carried out the will of the connection."""
+        return reply_channel[len(self.process) :] in self._ended
 
     def count(self, channel: str, counter: str) -> None:
         """Count one more of what ``counter`` says, a value of the layers' ``Counter``."""
@@ -132,6 +140,7 @@ class ReplyListener:
                 if await self._inbox.beat(ttl=TTL):
                     for lane in self._lanes.values():
                         lane.doubt()
+                self._close_ended(self._inbox.take_ended())
                 await self._doubt_old()
                 self._inbox.report(self.duty.report(), ttl=TTL)
             except LayerUnavailable:
@@ -139,6 +148,19 @@ class ReplyListener:
             except Exception:  # a mistake of ours or of a layer's must not end the process's life
                 logger.exception("Error while saying that this server lives")
             await asyncio.sleep(BEAT)
+
+    def _close_ended(self, ended: list[str]) -> None:
+        """To their consumers these sockets are no more: the clients are to connect again."""
+        found = [(local, self._connections[local]) for local in ended if local in self._connections]
+        if found:
+            logger.warning(
+                "This server was cut off for so long that it was taken for dead: closing %d "
+                "WebSocket(s) whose consumers have been told so",
+                len(found),
+            )
+        for local, connection in found:
+            self._ended.add(local)
+            connection.deliver({"close": 1012}, direct=False)
 
     async def _doubt_old(self) -> None:
         """A message that has expired with no worker there to say so will get no receipt."""

@@ -359,7 +359,8 @@ class WebsocketConnection:
         try:
             await self._lane.finish()
         finally:  # when the server stops, too
-            await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT, always=True)
+            if not self._bus.replies.has_ended(self._reply_channel):
+                await self._bus.tell("websocket.disconnect", content, wait=_LAST_WAIT, always=True)
             self._bus.replies.withdraw_will(self._reply_channel)
             if self._traces is not None:
                 self._traces.end_all()

@@ -125,6 +125,23 @@ async def test_a_disconnect_that_waits_for_the_layer_keeps_its_will(
     assert (await workers.take("websocket.disconnect"))["code"] == 1000
 
 
+async def test_a_socket_whose_will_others_have_sent_is_closed_and_nobody_told_again(
+    open_socket, wills, layer, monkeypatch
+):
+    socket, reply_channel = await open_socket()
+    await until(lambda: wills.kept)
+    [local] = wills.kept
+    ended = [[local, "another"]]
+    replies = socket.app._bus.replies
+    monkeypatch.setattr(replies._inbox, "take_ended", lambda: ended.pop() if ended else [])
+    assert await socket.next_event() == {"type": "websocket.close", "code": 1012}
+    socket.leave(1012)
+    await socket.done()
+    assert layer.receive(["websocket.disconnect"]) == (None, None)
+    assert wills.withdrawn == [local]
+    assert not replies.has_ended(reply_channel)
+
+
 async def test_a_layer_without_wills_is_served_all_the_same(workers, open_socket, monkeypatch):
     inbox = type(InMemoryChannelLayer().inbox("server.reply.x!"))
     for name in ("leave_will", "withdraw_will"):

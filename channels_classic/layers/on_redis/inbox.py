@@ -176,6 +176,9 @@ class RedisInbox(Inbox):
     def withdraw_will(self, local: str) -> None:
         self._registry.withdraw_will(local)
 
+    def take_ended(self) -> list[str]:
+        return self._registry.take_ended()
+
     def drained(self, local: str) -> None:
         self._shard.writer().drained(self.process, local, 1)
 

@@ -100,10 +100,17 @@ def _deliveries(
 
 
 def _recover_server(layer: RedisChannelLayer, shard: Shard, process: str) -> None:
-    """Send the wills of its sockets, then remove what is left; again next time if not all went."""
+    """Send the wills of its sockets, then remove what is left; again next time if not all went.
+
+    It may have been cut off, and come back meanwhile: then the rest is its own again.
+    """
+    gone = shard.keys.gone(process)
     try:
-        shard.call(("SET", shard.keys.gone(process), 1, "EX", _GONE))
-        if _send_wills(layer, shard, process):
+        shard.call(("SET", gone, 1, "EX", _GONE))
+        all_went = _send_wills(layer, shard, process)
+        if not shard.call(("EXISTS", gone))[0]:
+            return
+        if all_went:
             remove_process(layer, shard, process)
         else:
             shard.call(("ZADD", shard.keys.servers, 1, process))
@@ -115,7 +122,11 @@ def _send_wills(layer: RedisChannelLayer, shard: Shard, process: str) -> bool:
     """Whether all went; what was sent is forgotten, and counted for its channel."""
     key, end = shard.keys.wills(process), time.monotonic() + _WILLS_TIME
     while time.monotonic() < end:
-        [reply] = shard.ask(("HSCAN", key, 0, "COUNT", _WILLS))
+        is_gone, reply = shard.ask(
+            ("EXISTS", shard.keys.gone(process)), ("HSCAN", key, 0, "COUNT", _WILLS)
+        )
+        if not is_gone:
+            return False
         found = reply[1] if reply else ()
         if not found:
             return True

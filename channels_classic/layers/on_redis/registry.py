@@ -51,6 +51,7 @@ class Registry:
         self._fanout = fanout
         self._is_open = is_open
         self._wills: dict[str, bytes] = {}
+        self._ended: list[str] = []
         self._run_id: bytes | None = None
         self._elsewhere = Elsewhere(layer, shard, process, self._group_names)
         self._sweeper = Sweeper(shard, process, self._is_over)
@@ -59,7 +60,9 @@ class Registry:
 
     async def beat(self, ttl: float) -> bool:
         """``Inbox.beat``."""
-        known, info, *_ = await self._shard.ask_async(self._beat_commands(ttl))
+        was_gone, known, info, *_ = await self._shard.ask_async(self._beat_commands(ttl))
+        if was_gone:
+            await self._note_sent_wills()
         found = _RUN_ID.search(info or b"")
         run_id = found[1] if found else b""
         has_lost = self._run_id is not None and (known == 0 or run_id != self._run_id)
@@ -77,12 +80,27 @@ class Registry:
         inbox, waiting = keys.inbox(process), keys.waiting(process)
         lives = self._shard.planner.inbox_lives(process)
         return [
+            ("EXISTS", keys.gone(process)),  # before the heartbeat, which removes it
             HEARTBEAT.command([keys.servers, keys.gone(process)], [process, int(ttl * 1000)]),
             ("INFO", "server"),
             DUE.command([keys.later(process), inbox, keys.stats(process), waiting], [_DUE, lives]),
             ("PEXPIRE", inbox, lives),
             ("PEXPIRE", waiting, lives),
         ]
+
+    async def _note_sent_wills(self) -> None:
+        """Others took this process for dead: what they have sent is there no more."""
+        [left] = await self._shard.ask_async([("HKEYS", self._shard.keys.wills(self._process))])
+        kept = {local.decode("ascii", "replace") for local in left or ()}
+        sent = [local for local in self._wills if local not in kept]
+        for local in sent:
+            del self._wills[local]
+        self._ended += sent
+
+    def take_ended(self) -> list[str]:
+        """``Inbox.take_ended``."""
+        ended, self._ended = self._ended, []
+        return ended
 
     async def _restore(self) -> None:
         """Tell Redis of every membership and will."""

@@ -167,6 +167,25 @@ def test_more_wills_than_their_channel_has_room_for_are_sent_as_room_comes(make_
     assert layer.group_channels("chat") == []
 
 
+def test_a_server_that_comes_back_while_its_wills_are_sent_keeps_the_rest(
+    make_redis, client, monkeypatch
+):
+    layer = make_redis(capacity=1000)
+    server(layer, groups=("chat",), wills=[str(number) for number in range(600)])
+    keys, deliver, sent = layer.shards[0].keys, layer.deliver, []
+
+    def and_it_beats(envelopes):
+        sent.extend(envelopes)
+        client.delete(keys.gone("p!"))
+        return deliver(envelopes)
+
+    monkeypatch.setattr(layer, "deliver", and_it_beats)
+    lapsed(layer)
+    assert 0 < len(sent) < 600
+    assert client.hlen(keys.wills("p!")) == 600 - len(sent)
+    assert layer.group_channels("chat") != []
+
+
 def test_a_living_server_keeps_its_wills(make_redis):
     layer = make_redis()
 

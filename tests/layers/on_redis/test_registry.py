@@ -102,6 +102,23 @@ def test_wills_are_restored_after_a_flush(served, client):
     served(check)
 
 
+def test_a_server_that_was_taken_for_dead_learns_which_wills_were_sent(served):
+    async def check(layer, inbox):
+        inbox.leave_will("a", layer.prepare("bye", {"of": "a"}))
+        await inbox.beat(ttl=0)  # and nothing for too long
+        layer.beat("living", ["bye"], ttl=FAR)
+        assert layer.receive(["bye"]) == ("bye", {"of": "a"})
+        inbox.leave_will("b", layer.prepare("bye", {"of": "b"}))
+        assert await inbox.beat(ttl=FAR)
+        assert inbox.take_ended() == ["a"]
+        layer.flush()  # nobody takes anybody for dead
+        assert await inbox.beat(ttl=FAR)
+        assert inbox.take_ended() == []
+        inbox.withdraw_will("b")
+
+    served(check)
+
+
 def test_a_group_that_its_last_member_left_after_a_flush_stays_empty(served):
     """The leave finds no member on Redis, and counts all the same."""
 
