@@ -121,7 +121,7 @@ def missing_parts(page: Page, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_each_page_fits_is_accessible_and_has_a_name_of_its_own(staff, size):
+def test_each_page_fits_can_be_read_and_used_by_all_and_has_a_name_of_its_own(staff, size):
     titles: dict[str, str] = {}
     problems: dict[str, list[str]] = {}
     prefix = "phone-" if size == PHONE else ""
@@ -133,6 +133,7 @@ def test_each_page_fits_is_accessible_and_has_a_name_of_its_own(staff, size):
         if staff.sideways_scroll() > 0:
             problems[path].append("it scrolls sideways")
         problems[path] += missing_parts(staff, path)
+        problems[path] += tab_problems(staff)
         problems[path] += [f"the console says {text}" for text in staff.complaints()]
         titles.setdefault(staff.driver.title, path)
     assert_none(problems)
@@ -150,16 +151,6 @@ def test_each_page_can_be_read_by_night(staff):
         assert_none(problems)
     finally:
         emulate(staff)
-
-
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_tab_key_reaches_every_control_and_shows_where_it_is(staff, size):
-    problems = {}
-    for path in paths(staff):
-        staff.resize(*size)
-        settle(staff, path)
-        problems[path] = tab_problems(staff)
-    assert_none(problems)
 
 
 def test_the_content_is_one_key_away(page):
