@@ -161,8 +161,9 @@ class RedisInbox(Inbox):
 
     async def _find_start(self) -> None:
         """A new inbox may have smaller ids, by the clock of another server: read all of it."""
-        [found] = await self._shard.ask_async([("XINFO", "STREAM", self._key)])
-        facts = dict(zip(found[::2], found[1::2], strict=False)) if found else {}
+        [found] = await self._shard.writer().ask([("XINFO", "STREAM", self._key)])
+        there = isinstance(found, list)  # else Redis has not even the key, as is no wonder
+        facts = dict(zip(found[::2], found[1::2], strict=False)) if there else {}
         if _order(facts.get(b"last-generated-id", b"0-0")) < _order(self._last):
             self._last = b"0-0"
 

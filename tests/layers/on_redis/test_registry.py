@@ -71,6 +71,15 @@ def test_groups_are_restored_after_a_flush(served):
     served(check)
 
 
+def test_an_inbox_that_is_gone_with_the_rest_is_no_error(served, caplog):
+    async def check(layer, inbox):
+        layer.flush()
+        assert await inbox.beat(ttl=FAR)
+
+    served(check)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def test_an_inbox_with_smaller_ids_is_read_from_its_start(make_redis, client):
     """As after a failover to a server whose clock is behind, with nothing of the old one."""
     layer = make_redis(expiry=None)
