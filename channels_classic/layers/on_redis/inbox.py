@@ -57,8 +57,10 @@ class RedisInbox(Inbox):
         self._count = 50
         self._clock_offset = 0.0
         self._refresh_at = 0.0
-        #: What could not be counted as the bus was away; the next beat tries again.
+        #: What could not be counted as the bus was away: the next beat tries again.
         self._uncounted: Tally[tuple[str, Counter]] = Tally()
+        #: In the same way, who has left which groups.
+        self._unheard: list[list[Command]] = []
 
     # Reading ----------------------------------------------------------------------------
 
@@ -151,10 +153,13 @@ class RedisInbox(Inbox):
         has_lost = await self._registry.beat(ttl)
         if has_lost:
             await self._find_start()
-        self._count_again()
+        self._tell_again()
         return has_lost
 
-    def _count_again(self) -> None:
+    def _tell_again(self) -> None:
+        unheard, self._unheard = self._unheard, []
+        for commands in unheard:
+            self._leave(commands)
         uncounted, self._uncounted = self._uncounted, Tally()
         for (channel, counter), number in uncounted.items():
             self.count(channel, counter, number)
@@ -189,7 +194,11 @@ class RedisInbox(Inbox):
         groups = self._fanout.forget(local)
         if groups:
             members = (self._shard.keys.members(group, self.process) for group in groups)
-            writer.post([("SREM", key, local) for key in members])
+            self._leave([("SREM", key, local) for key in members])
+
+    def _leave(self, commands: list[Command]) -> None:
+        """Names of connections do not come again, so that this may be said twice."""
+        self._shard.writer().post(commands, otherwise=lambda: self._unheard.append(commands))
 
     def refuse(self, local: str) -> None:
         writer = self._shard.writer()

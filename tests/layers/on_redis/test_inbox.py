@@ -34,3 +34,32 @@ def test_what_happened_while_redis_was_away_is_counted_by_the_next_beat(own_redi
     asyncio.run(asyncio.wait_for(check(), 30))
     found = layer.channel_statistics("websocket.receive")
     assert (found["lost_count"], found["in_doubt_count"]) == (2, 3)
+
+
+def test_who_left_while_redis_was_away_has_left_by_the_next_beat(make_redis, monkeypatch):
+    """As when another has become the master, and the old one takes no writes any more."""
+    layer = make_redis()
+
+    async def away(commands):
+        raise LayerUnavailable("it is no master")
+
+    async def check():
+        inbox = layer.inbox("p!")
+        await inbox.beat(ttl=10)
+        for local in ("a", "b"):
+            layer.group_add("chat", f"p!{local}")
+        await inbox.read()
+        link = layer.shards[0].writer()._link
+        with monkeypatch.context() as patched:
+            patched.setattr(link, "call", away)
+            inbox.forget("a")
+            with pytest.raises(LayerUnavailable):
+                await inbox.beat(ttl=10)
+        assert layer.group_count("chat") == 2
+        await inbox.beat(ttl=10)
+        await layer.send_async("x", {})  # behind it
+        assert layer.group_channels("chat") == ["p!b"]
+        await inbox.close()
+        await layer.close_async()
+
+    asyncio.run(asyncio.wait_for(check(), 30))
