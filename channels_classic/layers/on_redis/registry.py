@@ -103,7 +103,8 @@ class Registry:
         return ended
 
     async def _restore(self) -> None:
-        """Tell Redis of every membership and will."""
+        """Tell Redis of every membership and will, and of those who are not there any more."""
+        await self._forget_closed()
         keys, process = self._shard.keys, self._process
         commands: list[Command] = []
         for group, members in self._fanout.groups.items():
@@ -115,6 +116,22 @@ class Registry:
         await call_all(self._shard, commands)
         own = [g for g in self._group_names() if self._layer.shard_of(g) is self._shard]
         await call_all(self._shard, [self._shard.enrol_command(g, process) for g in own])
+
+    async def _forget_closed(self) -> None:
+        """A new master may not have heard who has left: that was said to the old one alone."""
+        keys, process = self._shard.keys, self._process
+        [joined] = await self._shard.ask_async([("SMEMBERS", keys.joined(process))])
+        groups = [group.decode("ascii", "replace") for group in joined or ()]
+        members = [keys.members(group, process) for group in groups]
+        found = await self._shard.ask_async([("SMEMBERS", key) for key in members])
+        commands: list[Command] = []
+        for key, locals_ in zip(members, found, strict=True):
+            closed = [m for m in locals_ or () if not self._is_open(m.decode("ascii", "replace"))]
+            if closed:
+                commands.append(("SREM", key, *closed))
+        await call_all(self._shard, commands)
+        own = set(self._group_names())
+        self._fanout.put_back_emptied([group for group in groups if group not in own])
 
     def _group_names(self) -> list[str]:
         return [group.decode("ascii") for group in self._fanout.groups]

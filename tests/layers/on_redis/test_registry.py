@@ -163,6 +163,31 @@ def test_a_restarted_redis_is_noticed(make_redis, own_redis):
     run(layer, check)
 
 
+def test_a_new_master_that_has_not_heard_who_left_is_told(make_redis, client):
+    layer = make_redis()
+    keys, opened = layer.shards[0].keys, {"a", "b"}
+
+    async def main():
+        inbox = layer.inbox("p!", opened.__contains__)
+        await inbox.beat(ttl=FAR)
+        await join(layer, inbox, "chat", "a", "b")
+        await join(layer, inbox, "news", "a")
+        opened.remove("a")
+        inbox.forget("a")
+        await layer.send_async("x", {})  # behind it
+        assert layer.group_channels("chat") == ["p!b"]
+        for group in ("chat", "news"):  # as it was before, which the new one holds for true
+            client.sadd(keys.members(group, "p!"), "a")
+        inbox._registry._run_id = b"of the old master"
+        assert await inbox.beat(ttl=FAR)
+        await inbox.beat(ttl=FAR)
+        assert layer.group_channels("chat") == ["p!b"]
+        assert not client.exists(keys.group("news"))
+        await inbox.close()
+
+    run(layer, main)
+
+
 def test_a_group_without_members_is_left_by_its_process(served, client):
     async def check(layer, inbox):
         await join(layer, inbox, "chat", "a")
