@@ -86,6 +86,7 @@ class Hand:
 
     def start(self) -> Delivery | None:
         """The next message to work on; None when there is none left."""
+        self.began = time.monotonic()  # first, so that the watch sees the message here or there
         try:
             delivery = self._unstarted.popleft()
         except IndexError:
@@ -93,7 +94,6 @@ class Hand:
             return None
         self.consumer = None
         self.current = delivery
-        self.began = time.monotonic()
         return self._alone(delivery) if delivery.crashes else delivery
 
     def _alone(self, delivery: Delivery) -> Delivery | None:
@@ -175,9 +175,12 @@ class Hand:
         Returns the seconds until the next look, None when there is nothing to wait for.
         """
         due = self.limit.look(now)
-        if self.began is None or not (self._unstarted or self._done or self._sends):
+        began = self.began
+        # The first of what was taken is about to start: whoever rests now would oversleep it.
+        waits = self._unstarted or self._to_return
+        if not waits and (began is None or not (self._done or self._sends)):
             return due  # nothing waits for the end of a consumer
-        if now - self.began >= SLOW and now >= self._not_before:
+        if began is not None and now - began >= SLOW and now >= self._not_before:
             self._relieve(now)
         return TICK
 

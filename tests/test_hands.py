@@ -318,3 +318,38 @@ def test_the_watch_pauses_while_the_bus_is_away(hand, bus):
     assert bus.calls == []
     hand.look(hand.began + 2.1)
     assert bus.calls == [("settle", [A], [])]
+
+
+def test_what_could_not_be_given_back_is_once_the_bus_is_there_again(hand, bus):
+    taken(hand, bus, A, B)
+    hand.start()
+    bus.troubles = [AWAY]
+    hand.look(hand.began + 1)
+    assert hand.look(hand.began + 1.5) == TICK
+    hand.look(hand.began + 2.1)
+    assert bus.calls == [("give_back", [B])]
+
+
+def test_what_is_taken_while_the_watch_rests_is_given_back_behind_a_slow_consumer(hand, bus):
+    """The watch, woken, may look before the first message has been started."""
+    looks = []
+
+    class Looked:
+        def look(self, now):
+            looks.append(hand.look(now))
+            return looks[-1]
+
+    def until(condition):
+        end = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < end, "it did not happen within 10 s"
+            time.sleep(0.001)
+
+    hand._watch.watched.append(Looked())
+    with hand._watch:
+        until(lambda: hand._watch._rests)
+        taken(hand, bus, A, B)
+        before = len(looks)
+        until(lambda: len(looks) > before + 1)
+        hand.start()
+        until(lambda: bus.calls == [("give_back", [B])])
