@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,14 @@ def test_hadolint_has_nothing_to_say_against_the_dockerfile(tmp_path: Path) -> N
     wrong.write_text(file.read_text().replace("python:3.13-slim", "python"))
     done = subprocess.run([hadolint, wrong], capture_output=True, text=True, check=False)
     assert "DL3006" in done.stdout
+
+
+@pytest.mark.parametrize("path", [".env", "workers/.env", "workers/project/.env.local", ".envrc"])
+def test_no_secrets_of_the_developer_get_into_the_image(path: str) -> None:
+    lines = (DEPLOY / "compose" / "Dockerfile.dockerignore").read_text().splitlines()
+    everywhere = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
+    assert any(fnmatch(Path(path).name, pattern) for pattern in everywhere)
+    assert not any(fnmatch("settings.py", pattern) for pattern in everywhere)
 
 
 # nginx ------------------------------------------------------------------------------------
