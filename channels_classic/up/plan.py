@@ -122,6 +122,11 @@ class Plan:
         return f"unix://{quote(str(self.redis_socket))}" if self.redis is None else self.redis
 
     @property
+    def tells_password(self) -> bool:
+        """Whether the password of Redis is part of what the programs are told."""
+        return "@" in self.redis_url or "password=" in self.redis_url
+
+    @property
     def environment(self) -> dict[str, str]:
         """What all programs have in their environment."""
         found = {"DJANGO_SETTINGS_MODULE": self.settings, "REDIS_URL": self.redis_url}

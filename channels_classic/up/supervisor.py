@@ -56,7 +56,12 @@ _COPIES = "\nnumprocs={copies}\nprocess_name=%(program_name)s-%(process_num)d"
 
 
 def files(plan: Plan) -> dict[str, str]:
-    """The one file, by its name; ``UpError`` for a path that supervisord cannot be told."""
+    """The one file, by its name; ``UpError`` for what should not, or cannot, be in it."""
+    if plan.tells_password:
+        raise UpError(
+            "A file that is written for somebody else is no place for the password of Redis: put "
+            "REDIS_URL=… into the environment of supervisord, and say --redis settings"
+        )
     return {"supervisord.conf": render(plan)}
 
 

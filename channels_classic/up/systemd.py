@@ -58,7 +58,7 @@ _INSTALL = "\n[Install]\nWantedBy={prefix}.target\n"
 
 def files(plan: Plan) -> dict[str, str]:
     """The units, by their file names; ``UpError`` for what should not, or cannot, be in them."""
-    if plan.redis and "@" in plan.redis:
+    if plan.tells_password:
         raise UpError(
             "Everybody on the machine can read a unit, and with it the password of Redis: write "
             f"REDIS_URL=… into {ENVIRONMENT}, and say --redis settings"

@@ -133,10 +133,22 @@ def test_a_low_port_needs_no_root() -> None:
     assert "WorkingDirectory=/srv/my site/50%%" in text
 
 
-def test_a_password_is_not_written_where_everybody_can_read_it() -> None:
-    plan = replace(REFERENCE, redis="redis://:secret@10.0.0.1:6379/0")
-    with pytest.raises(UpError, match="REDIS_URL=… into /etc/channels/environment"):
-        written.KINDS["systemd"](plan, Path())
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [("systemd", "/etc/channels/environment"), ("supervisor", "the environment of supervisord")],
+)
+@pytest.mark.parametrize(
+    "url", ["redis://:secret@10.0.0.1:6379/0", "unix:///run/redis.sock?password=secret"]
+)
+def test_a_password_is_not_written_where_everybody_can_read_it(
+    kind: str, where: str, url: str
+) -> None:
+    with pytest.raises(UpError, match=f"REDIS_URL=… into {where}.*--redis settings") as refused:
+        written.KINDS[kind](replace(REFERENCE, redis=url), Path())
+    assert "secret" not in str(refused.value)
+    assert "REDIS_URL" not in "".join(
+        written.KINDS[kind](replace(REFERENCE, redis=""), Path()).values()
+    )
 
 
 # compose ----------------------------------------------------------------------------------
