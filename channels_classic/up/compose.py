@@ -6,11 +6,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from channels_classic.exceptions import UpError
 from channels_classic.up.plan import Plan, Program
 
 _FOLDER = Path(__file__).parent / "files"
 #: The network of the containers: what comes from it comes from the proxy.
 _SUBNET = "172.30.90.0/24"
+
+#: The services that are none of the plan's programs.
+_SERVICES = ("proxy", "wsgi", "asgi", "setup", "redis", "db")
 
 _COMPOSE = """\
 # A proxy, pages from a WSGI server, sockets and event streams from the interface server, workers,
@@ -119,7 +123,13 @@ _REPLICAS = "\n    deploy:\n      replicas: {copies}"
 
 
 def files(plan: Plan, output: Path) -> dict[str, str]:
-    """The files, by their names, for the folder ``output``."""
+    """The files, by their names, for the folder ``output``; ``UpError``."""
+    for group in plan.groups:
+        if group.name in _SERVICES:
+            raise UpError(
+                f"Compose has a service named {group.name!r} already: give the group of workers "
+                f"another name, and none of {', '.join(_SERVICES)}"
+            )
     texts = [*_FOLDER.joinpath("compose").iterdir()]
     texts += [_FOLDER / "nginx" / name for name in ("proxy.conf", "upgrade.conf")]
     found = {path.name: path.read_text(encoding="utf-8") for path in texts}

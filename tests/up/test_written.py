@@ -177,6 +177,14 @@ def test_each_group_of_workers_is_a_service() -> None:
     ]
 
 
+def test_a_group_cannot_take_the_name_of_another_service() -> None:
+    services = yaml.safe_load((DEPLOY / "compose" / "compose.yml").read_text())["services"]
+    for name in set(services) - {"worker"}:  # which no group can be called anywhere
+        plan = replace(REFERENCE, groups=(Group(name, ("mail",)),))
+        with pytest.raises(UpError, match=f"has a service named '{name}' already: give the group"):
+            written.KINDS["compose"](plan, Path())
+
+
 def test_hadolint_has_nothing_to_say_against_the_dockerfile(tmp_path: Path) -> None:
     hadolint = str(Path(sys.executable).with_name("hadolint"))
     file = DEPLOY / "compose" / "Dockerfile"
