@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from channels_classic.exceptions import UpError
 from channels_classic.up import written
 from channels_classic.up.plan import Group, Plan
 from channels_classic.up.systemd import units
+from tests.acceptance.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -220,6 +222,46 @@ def test_the_sites_of_nginx_have_the_places_of_the_plan() -> None:
     assert "--unix-socket /run/site/server.sock --proxy-headers unix" in site
 
 
+@pytest.mark.parametrize("name", ["everything.conf", "beside-wsgi.conf"])
+def test_nginx_takes_a_path_with_a_space_for_one_word(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "my site"
+    plan = replace(REFERENCE, folder=folder, unix_socket="server.sock", domain="localhost")
+    site = written.KINDS["nginx"](plan, tmp_path)[name]
+    assert f"--unix-socket '{folder}/server.sock' --proxy-headers unix" in site
+    # What comes with the machine and not with the plan.
+    site = re.sub("^ +ssl_certificate.*$", "", site, flags=re.MULTILINE)
+    site = site.replace("/etc/nginx/channels/", f"{DEPLOY}/nginx/")
+    site = re.sub("listen .*;", lambda _: f"listen 127.0.0.1:{free_port()};", site)
+    log = f"error_log {tmp_path}/log; pid {tmp_path}/pid; events {{}}"
+    temporary = " ".join(
+        f"{each}_temp_path {tmp_path}/{each};"
+        for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(f"{log} http {{ {temporary} {site} }}")
+    found = nginx_says(conf)
+    assert "syntax is ok" in found, found
+    conf.write_text(
+        conf.read_text().replace('alias "', "alias ").replace('/static/";', "/static/;")
+    )
+    assert 'invalid number of arguments in "alias" directive' in nginx_says(conf)
+
+
+def nginx_says(conf: Path) -> str:
+    """Of a file."""
+    done = subprocess.run(
+        ["nginx", "-t", "-c", str(conf), "-e", str(conf.with_suffix(".log"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr
+
+
 def test_a_name_that_would_be_more_than_a_name_for_nginx_is_refused() -> None:
     with pytest.raises(UpError, match="nginx cannot be told"):
         written.KINDS["nginx"](replace(REFERENCE, domain="a; include /etc/passwd"), Path())
+    with pytest.raises(UpError, match="nginx cannot be told 'a b'"):  # two names, one certificate
+        written.KINDS["nginx"](replace(REFERENCE, domain="a b"), Path())
+    with pytest.raises(UpError, match="nginx cannot be told"):
+        written.KINDS["nginx"](replace(REFERENCE, folder=Path('/srv/"; include /x; "')), Path())
