@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+from channels_classic.exceptions import LayerUnavailable
 
 #: Seconds of one term. Who leads asks for the next one before it begins; if it dies, another one
 #: leads after two terms at most.
@@ -27,13 +30,17 @@ class Lead:
         self._won: dict[int, bool] = {}
 
     def is_mine(self) -> bool:
-        """Whether this process leads now; the bus is asked once in a term. Raises as ``claim``."""
+        """Whether this process leads now; the bus is asked once in a term.
+
+        Raises ``LayerUnavailable`` when it is not known whose this term is.
+        """
         now = self._clock()
         term = int(now // TERM)
         self._won = {each: won for each, won in self._won.items() if each >= term}
         is_mine = self._ask(term)
         if is_mine and now % TERM >= TERM / 2:
-            self._ask(term + 1)
+            with suppress(LayerUnavailable):  # this term is good; the next turn asks again
+                self._ask(term + 1)
         return is_mine
 
     def _ask(self, term: int) -> bool:

@@ -45,7 +45,7 @@ class Turn:
         """Record a sample if it is time, and show a frame if anybody looks."""
         if not self._lead.is_mine():
             return
-        is_looked_at = viewers.are_there(self._layer)
+        is_looked_at = self._is_looked_at()
         if is_looked_at:
             self._check()
         if not (is_looked_at or self._is_time_for_a_sample()):
@@ -56,6 +56,13 @@ class Turn:
             self._ledger.record(history.sample(found), limit=self._limits.samples)
         if is_looked_at:
             viewers.show(self._layer, {"frame": self._looker.frame(found)})
+
+    def _is_looked_at(self) -> bool:
+        """While a part of the bus is away nobody is counted: the others still make a sample."""
+        try:
+            return viewers.are_there(self._layer)
+        except LayerUnavailable:
+            return False
 
     def _is_time_for_a_sample(self) -> bool:
         """Turns do not come to the millisecond."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +11,22 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import close_old_connections
 
 from channels_classic.channel import Channel, Group
+from channels_classic.exceptions import ChannelFull
+from channels_classic.log import Sparingly
 from channels_classic.monitor.access import may_still_look
 
 if TYPE_CHECKING:
     from channels_classic.asgi import ChannelLayerWrapper
     from channels_classic.layers.traffic import Content
 
+_say = Sparingly(logging.getLogger("channels_classic.monitor"))
+
 #: The group of all sockets of the page, and what is attached to each: its session.
 GROUP = KEY = "channels_classic.monitor"
 #: Sockets that are looked at in one check, at most.
 _MOST = 1000
 #: The close codes for those who may look no longer, and for those of whom nobody knows it, as the
-#: bus has lost its data: their pages connect again.
+#: bus has lost its data or the sessions cannot be read: their pages connect again.
 NOT_ALLOWED, AGAIN = 4403, 1012
 
 _encode = DjangoJSONEncoder(separators=(",", ":")).encode
@@ -54,14 +60,25 @@ def dismiss_others(layer: ChannelLayerWrapper) -> None:
     known = layer.channel_layer.attached(names, KEY)
     try:
         for name, content in zip(names, known, strict=True):
-            if content is None:
-                _dismiss(layer, name, AGAIN)
-            elif not may_still_look(content.get("session")):
-                _dismiss(layer, name, NOT_ALLOWED)
+            if code := _reason_to_close(content):
+                _dismiss(layer, name, code)
     finally:
         close_old_connections()
 
 
+def _reason_to_close(content: Content | None) -> int | None:
+    """The close code for a socket with ``content`` attached, unless it may stay."""
+    if content is None:
+        return AGAIN
+    try:
+        return None if may_still_look(content.get("session")) else NOT_ALLOWED
+    except Exception as error:  # one who cannot be checked must not keep others from being checked
+        text = f"Cannot tell who may still look, so they connect again: {error!r}"
+        _say(logging.ERROR, str(type(error)), text)
+        return AGAIN
+
+
 def _dismiss(layer: ChannelLayerWrapper, name: str, code: int) -> None:
     Group(GROUP, channel_layer=layer).discard(name)
-    Channel(name, channel_layer=layer).send({"close": code})
+    with suppress(ChannelFull):  # it takes nothing any more, and is shown nothing more
+        Channel(name, channel_layer=layer).send({"close": code})

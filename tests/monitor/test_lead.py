@@ -60,10 +60,25 @@ def test_the_bus_is_asked_once_in_a_term(bus):
     assert bus.asked == 11
 
 
-def test_while_the_bus_is_away_nobody_leads(bus):
-    def away(name, seconds):
-        raise LayerUnavailable
+def away(name, seconds):
+    raise LayerUnavailable
 
+
+def test_while_the_bus_is_away_nobody_leads(bus):
     lead = Lead(away, clock=lambda: bus.now)
     with pytest.raises(LayerUnavailable):
         lead.is_mine()
+
+
+def test_a_bus_that_is_away_for_the_next_term_does_not_end_a_good_one(bus):
+    lead = bus.lead()
+    assert lead.is_mine()
+    claim, lead._claim = lead._claim, away
+    bus.now += TERM * 0.6
+    assert lead.is_mine()
+    lead._claim = claim
+    bus.now += TERM * 0.2
+    assert lead.is_mine()
+    assert not bus.lead().is_mine()
+    bus.now += TERM * 0.3
+    assert lead.is_mine()  # by what it has asked for again

@@ -184,6 +184,15 @@ def test_while_nobody_looks_there_are_samples_alone(wrapper, turn, clock):
     assert [content["sent"] for _, content in recorded] == [3, 3, 3, 3]
 
 
+def test_there_are_samples_while_it_is_not_known_whether_somebody_looks(wrapper, turn, monkeypatch):
+    def away(group):
+        raise LayerUnavailable("a part of the bus is away")
+
+    monkeypatch.setattr(wrapper.channel_layer, "group_count", away)
+    turn.take()
+    assert len(wrapper.channel_layer.ledger.recorded(100)) == 1
+
+
 def test_the_history_is_bounded(wrapper, clock):
     looker = Looker(wrapper, Limits(history=10, sample=1), clock=clock)
     turn = Turn(looker, clock=clock, lead=Lead(wrapper.channel_layer.ledger.claim, clock=clock))
@@ -221,6 +230,43 @@ def test_who_has_logged_out_is_dismissed(people, wrapper, turn):
     client.session.flush()
     turn.take()
     assert answers(client) == [{"close": viewers.NOT_ALLOWED}]
+
+
+def test_one_whose_session_cannot_be_read_comes_again_and_others_are_still_checked(
+    people, wrapper, turn, monkeypatch, caplog
+):
+    broken, stays, goes = (connected(people[name]) for name in ("keeper", "boss", "clerk"))
+    unreadable = broken.session.session_key
+
+    def check(key):
+        if key == unreadable:
+            raise OSError("no sessions")
+        return may_still_look(key)
+
+    monkeypatch.setattr(viewers, "may_still_look", check)
+    goes.session.flush()
+    for client in (broken, stays, goes):
+        answers(client)
+    with caplog.at_level(logging.ERROR, "channels_classic.monitor"):
+        turn.take()
+    assert answers(broken) == [{"close": viewers.AGAIN}]
+    assert answers(goes) == [{"close": viewers.NOT_ALLOWED}]
+    assert [set(each) for each in answers(stays)] == [{"frame"}]
+    assert "Cannot tell who may still look" in caplog.text
+
+
+def test_those_who_take_nothing_any_more_are_dismissed(people, wrapper, turn, monkeypatch):
+    full = [connected(people["keeper"]), connected(people["boss"])]
+    for client in full:
+        client.session.flush()
+    deliver = wrapper.channel_layer.deliver
+    monkeypatch.setattr(
+        wrapper.channel_layer,
+        "deliver",
+        lambda envelopes: deliver(envelopes) if envelopes[0].to_group else envelopes,
+    )
+    turn.take()
+    assert members(wrapper) == []
 
 
 def test_a_socket_that_nobody_knows_is_to_come_again(people, wrapper, turn):
