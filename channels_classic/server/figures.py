@@ -91,7 +91,8 @@ class Gathered:
     def __init__(self) -> None:
         self._given = os.environ.get(FOLDER, "")
         self._own, self._lock = "", -1
-        if not self._given and find_spec(_LIBRARY) is not None:
+        self._has_library = find_spec(_LIBRARY) is not None
+        if not self._given and self._has_library:
             try:
                 _sweep()
                 self._own = tempfile.mkdtemp(prefix=_PREFIX)
@@ -107,7 +108,8 @@ class Gathered:
 
     def forget(self, pid: int) -> None:
         """A process is gone: what it had open counts no more; what it has counted does."""
-        if folder := self._own or self._given:
+        folder = self._own or self._given
+        if folder and self._has_library:
             import_module(f"{_LIBRARY}.multiprocess").mark_process_dead(pid, folder)
 
     def remove(self) -> None:

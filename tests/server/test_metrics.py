@@ -236,3 +236,13 @@ def test_a_folder_that_is_given_stays(monkeypatch, tmp_path):
     gathered.forget(7)
     gathered.remove()
     assert (counted.exists(), opened.exists()) == (True, False)
+
+
+def test_a_folder_that_is_given_needs_no_library(monkeypatch, tmp_path):
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setattr("channels_classic.server.figures.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "prometheus_client.multiprocess", None)
+    gathered = Gathered()
+    gathered.forget(7)
+    gathered.remove()
+    assert gathered.environment == {}
