@@ -43,6 +43,16 @@ class ServerMetrics:
         gauge = partial(
             Gauge, namespace="channels_classic", registry=registry, multiprocess_mode="livesum"
         )
+        self._add_requests(counter, gauge)
+        self._add_sockets(counter, gauge)
+        self._refusals = counter(
+            "server_refusals",
+            "What was refused, cut or lost at this server, by reason.",
+            ["reason"],
+        )
+        gauge("server_processes", "Processes of this server.").set(1)
+
+    def _add_requests(self, counter: partial[Counter], gauge: partial[Gauge]) -> None:
         self._requests = counter(
             "http_requests",
             "Requests by method and status; none: the client left.",
@@ -53,11 +63,14 @@ class ServerMetrics:
             "Seconds from a request to the end of its answer.",
             ["method"],
             namespace="channels_classic",
-            registry=registry,
+            registry=self._registry,
             buckets=BUCKETS,
         )
         self._in_flight = gauge("http_requests_in_flight", "Requests without a complete answer.")
         self._body = counter("http_response_body_bytes", "Bytes of the bodies of answers.")
+        self._known: dict[tuple[str, int], Any] = {}
+
+    def _add_sockets(self, counter: partial[Counter], gauge: partial[Gauge]) -> None:
         self._sockets = gauge("websocket_connections", "Open WebSockets.")
         self._handshakes = counter(
             "websocket_handshakes",
@@ -67,16 +80,9 @@ class ServerMetrics:
         self._messages = counter("websocket_messages", "Messages of WebSockets.", ["direction"])
         self._bytes = counter("websocket_message_bytes", "Bytes of them.", ["direction"])
         self._closes = counter("websocket_closes", "Closed WebSockets by their code.", ["code"])
-        self._refusals = counter(
-            "server_refusals",
-            "What was refused, cut or lost at this server, by reason.",
-            ["reason"],
-        )
-        gauge("server_processes", "Processes of this server.").set(1)
         self._directions = {
             way: (self._messages.labels(way), self._bytes.labels(way)) for way in ("in", "out")
         }
-        self._known: dict[tuple[str, int], Any] = {}
 
     # HTTP -----------------------------------------------------------------------------
 

@@ -47,24 +47,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--layer",
-            default=DEFAULT_CHANNEL_LAYER,
-            metavar="ALIAS",
-            help="The channel layer, by its alias in CHANNEL_LAYERS (default: %(default)s).",
-        )
-        parser.add_argument(
-            "--only-channels",
-            action="append",
-            metavar="GLOB",
-            help="Read only channels that match, such as 'http.*'; may be given several times.",
-        )
-        parser.add_argument(
-            "--exclude-channels",
-            action="append",
-            metavar="GLOB",
-            help="Do not read channels that match; may be given several times.",
-        )
+        self._add_what_to_read(parser)
         parser.add_argument(
             "--threads",
             type=int,
@@ -90,6 +73,26 @@ class Command(BaseCommand):
             "--reload", action="store_true", help="Start again when the code changes."
         )
         parser.add_argument("--skip-checks", action="store_true", help="Skip system checks.")
+
+    def _add_what_to_read(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            metavar="ALIAS",
+            help="The channel layer, by its alias in CHANNEL_LAYERS (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--only-channels",
+            action="append",
+            metavar="GLOB",
+            help="Read only channels that match, such as 'http.*'; may be given several times.",
+        )
+        parser.add_argument(
+            "--exclude-channels",
+            action="append",
+            metavar="GLOB",
+            help="Do not read channels that match; may be given several times.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["threads"] < 1:
