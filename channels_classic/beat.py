@@ -27,7 +27,7 @@ TTL = 6.0
 #: A beat that comes so many seconds after the last one is late; one that goes through within
 #: ``PROMPT`` seconds has met no trouble.
 LATE, PROMPT = TTL / 2, 0.25
-#: Seconds between two looks for the dead, and between two reports.
+#: Seconds between two looks for the dead.
 EVERY = 1.0
 
 
@@ -64,12 +64,8 @@ class Beat:
         channels: list[str],
         *,
         worker: str,
-        on_beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        #: Called once in ``EVERY`` seconds at most, when a beat has gone through.
-        self._on_beat = on_beat
-        self._told = -EVERY
         self._router = layer.router
         self._wrapper = layer
         self._layer = layer.channel_layer
@@ -111,7 +107,6 @@ class Beat:
         try:
             pulse = self._beat()
             self._see_to_lapsed()
-            self._tell()
         except LayerUnavailable:
             return INTERVAL  # the loop of the worker says so
         except Exception:  # a mistake in it must not end the beat
@@ -119,12 +114,6 @@ class Beat:
             return INTERVAL
         due = INTERVAL if pulse.next_due is None else pulse.next_due
         return min(INTERVAL, max(SHORTEST, due))
-
-    def _tell(self) -> None:
-        now = self._clock()
-        if now - self._told >= EVERY:
-            self._told = now
-            self._on_beat()
 
     def _beat(self) -> Pulse:
         """Beat, and see to the dead in a second call: had it been in the first, and the bus had

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.traffic import Content
 from channels_classic.utils import name_that_thing
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from channels_classic.async_runner import AsyncRunner
     from channels_classic.hands import Hand
 
+logger = logging.getLogger("channels_classic.worker")
+
+#: Seconds between two rounds.
+EVERY = 1.0
 #: Consumers that a report names at most, and letters of each name.
 MOST, LONGEST = 100, 200
 
@@ -68,3 +75,34 @@ class Duty:
 def _text(value: Any) -> str:
     """Anybody may have sent the message, with anything in it."""
     return value[:LONGEST] if isinstance(value, str) else ""
+
+
+class Rounds:
+    """Calls ``call`` now and each second, as long as its ``with`` block runs.
+
+    On a thread of its own: a bus that answers late must not make the worker's beat late, too.
+    """
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._call()
+            except LayerUnavailable:
+                pass  # the loop of the worker says so
+            except Exception:  # a mistake in it must not end the rounds
+                logger.exception("Error in the rounds of a worker")
+            if self._ended.wait(EVERY):
+                return

@@ -13,9 +13,9 @@ consumer_finished = Signal()
 worker_ready = Signal()
 #: Once per ``runworker`` process, before ``worker_ready``: ``sender`` (the worker).
 worker_process_ready = Signal()
-#: About once a second in each worker process while the bus answers, on the thread that says that
-#: the worker lives, so receivers return at once: ``sender`` (the worker), ``layer`` (its layer
-#: with the routes, as in ``channel_layers``).
+#: About once a second in each worker process, whether the bus answers or not, on the thread that
+#: reports what the worker does, so receivers return soon: ``sender`` (the worker), ``layer`` (its
+#: layer with the routes, as in ``channel_layers``).
 worker_beat = Signal()
 
 

@@ -18,7 +18,7 @@ from channels_classic.async_runner import AsyncRunner
 from channels_classic.attempt import Attempts
 from channels_classic.backoff import Backoff
 from channels_classic.beat import TTL, Beat
-from channels_classic.duty import Duty
+from channels_classic.duty import Duty, Rounds
 from channels_classic.exceptions import LayerUnavailable
 from channels_classic.hands import Hand
 from channels_classic.layers.names import random_letters
@@ -138,8 +138,8 @@ class Worker:
     @contextmanager
     def _alive(self) -> Iterator[None]:
         """While the block runs the bus knows of this worker, and its consumers are looked after."""
-        beat = Beat(self._layer, self.channels(), worker=self.name, on_beat=self._tell)
-        with beat, self._watch:
+        beat = Beat(self._layer, self.channels(), worker=self.name)
+        with beat, self._watch, Rounds(self._tell):
             self.on_announced()
             yield
             self.runner.close(last=self._layer.channel_layer.close_async)
@@ -154,7 +154,8 @@ class Worker:
         for hand in list(self._duty.hands):
             hand.tally.flush()
         report = self._duty.report(self.channels())
-        self._layer.channel_layer.ledger.report(self.name, report, ttl=TTL)
+        with suppress(LayerUnavailable):  # the loop says so; receivers may have to do with others
+            self._layer.channel_layer.ledger.report(self.name, report, ttl=TTL)
         worker_beat.send_robust(sender=self, layer=self._layer)
 
     # The loop -------------------------------------------------------------------------

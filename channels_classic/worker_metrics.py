@@ -126,13 +126,12 @@ class BusCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """What there is now."""
         try:
-            census = self._layer.ledger.census(self._channels)
+            census = self._layer.ledger.census(self._channels, others=False)
         except LayerUnavailable:
             yield _gauge("bus_up", "Whether the bus can be reached.", 0)
             return
         yield _gauge("bus_up", "Whether the bus can be reached.", 1)
         yield _gauge("dead_letters", "Dead letters of all channels.", census.dead)
-        yield _gauge("groups", "Groups with members.", census.groups)
         facts = {name: census.channels[name] for name in self._channels if name in census.channels}
         for name, text, value in _GAUGES:
             found = GaugeMetricFamily(f"{_PREFIX}_channel_{name}", text, labels=["channel"])

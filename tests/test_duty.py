@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from channels_classic import route
+from channels_classic import duty, route
 from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.signals import worker_beat
 from channels_classic.worker import WorkerGroup
@@ -114,3 +115,16 @@ def test_receivers_hear_of_each_beat_and_cannot_harm_it(site):
         worker_beat.disconnect(receiver)
     assert heard[0] == (site.worker, site.wrapper)
     assert site.report()
+
+
+def test_rounds_go_on_whatever_happens_in_them(monkeypatch, caplog):
+    monkeypatch.setattr(duty, "EVERY", 0.001)
+    calls = []
+
+    def call():
+        calls.append(1)
+        raise LayerUnavailable() if len(calls) % 2 else RuntimeError("a mistake")
+
+    with duty.Rounds(call):
+        until(lambda: len(calls) >= 4)
+    assert {record.exc_info[0] for record in caplog.records} == {RuntimeError}

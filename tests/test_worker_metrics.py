@@ -53,7 +53,7 @@ def test_the_bus_is_read_when_somebody_asks():
 class Away:
     class ledger:
         @staticmethod
-        def census(channels):
+        def census(channels, *, others):
             raise LayerUnavailable
 
 

@@ -55,8 +55,12 @@ class Ledger:
     def report(self, process: str, content: Content, *, ttl: float) -> None:
         """What ``process`` says of itself, for ``ttl`` seconds; 0 ends what it has said before."""
 
-    def census(self, channels: Sequence[str] = ()) -> Census:
-        """The live processes, and the channels: those that are known, and ``channels`` anyway."""
+    def census(self, channels: Sequence[str] = (), *, others: bool = True) -> Census:
+        """The live processes, and the channels: those that are known, and ``channels`` anyway.
+
+        Without ``others`` it tells of ``channels`` and the dead letters alone, and costs two round
+        trips; else the names of all keys are looked at, now and then.
+        """
         return Census({}, {}, 0, 0)
 
     def delayed(self, channel: str, limit: int = 100) -> list[Delayed]:

@@ -93,6 +93,15 @@ def test_a_channel_that_is_asked_for_or_read_is_there(layer):
     assert [each.next_due for each in found.values()] == [None, None]
 
 
+def test_a_census_without_others_looks_at_no_names_and_no_reports(layer):
+    layer.send("work", {})
+    layer.send("play", {})
+    layer.ledger.report("w", {"channels": ["read"]}, ttl=60)
+    census = layer.ledger.census(["work"], others=False)
+    assert (list(census.channels), census.reports) == (["work"], {})
+    assert census.channels["work"].load.waiting == 1
+
+
 def test_processes_and_single_readers_are_no_channels(layer):
     layer.send("process.a!1", {})
     layer.send(layer.new_channel("single?"), {})
@@ -145,6 +154,13 @@ def test_a_thing_is_claimed_once_in_its_time(layer, until):
     assert not layer.ledger.claim("sample", 60)
     assert layer.ledger.claim("other", 0.01)
     until(lambda: layer.ledger.claim("other", 0.01))
+
+
+def test_old_claims_take_no_room(memory_layer, clock):
+    for number in range(10):
+        clock.now += 2
+        assert memory_layer.ledger.claim(f"term.{number}", 3)
+    assert len(memory_layer.ledger._claims) == 2
 
 
 def test_the_history_keeps_the_last(layer):
@@ -293,4 +309,15 @@ def test_a_redis_that_is_away_is_said():
 
 def test_one_shard_that_is_away_is_passed_over(make_redis, redis_server):
     layer = make_redis(hosts=[redis_server.url, "redis://127.0.0.1:1"])
-    assert layer.ledger.census(["work"]).channels["work"].load.waiting == 0
+    ledger = layer.ledger
+    assert ledger.census(["work"]).channels["work"].load.waiting == 0  # and the shard is known
+    names = sorted(f"{letter}-{number}" for number, letter in enumerate("abcdefgh"))
+    assert len({layer.shard_of(name) for name in names}) == 2
+    for name in names:
+        ledger.report(name, {}, ttl=60)
+        assert ledger.claim(name, 60)
+        ledger.record({"name": name}, limit=8)
+    assert sorted(ledger.census().reports) == names
+    assert not any(ledger.claim(name, 60) for name in names)
+    assert [content["name"] for _, content in ledger.recorded(8)] == names
+    assert ledger.newest_dead(5) == []

@@ -47,7 +47,7 @@ class MemoryLedger(Ledger):
             self._reports[process] = (now + ttl, payload)
             self._reports = {name: each for name, each in self._reports.items() if each[0] > now}
 
-    def census(self, channels: Sequence[str] = ()) -> Census:
+    def census(self, channels: Sequence[str] = (), *, others: bool = True) -> Census:
         with self._layer.hold() as store:
             now = store.clock()
             reports = {
@@ -55,6 +55,9 @@ class MemoryLedger(Ledger):
                 for name, (ends, payload) in list(self._reports.items())[:MOST_REPORTS]
                 if ends > now
             }
+            if not others:
+                facts = {name: self._facts(store, name) for name in channels}
+                return Census(facts, {}, len(store.dead), 0)
             known = sorted(filter(is_plain, {*store.counts, *self._layer.read_channels()}))
             names = list(dict.fromkeys([*channels, *known]))[:MOST_CHANNELS]
             facts = {name: self._facts(store, name) for name in names}
@@ -87,10 +90,8 @@ class MemoryLedger(Ledger):
     def claim(self, name: str, seconds: float) -> bool:
         with self._layer.hold() as store:
             now = store.clock()
-            is_first = self._claims.get(name, now) <= now
-            if is_first:
-                self._claims[name] = now + seconds
-            return is_first
+            self._claims = {each: ends for each, ends in self._claims.items() if ends > now}
+            return self._claims.setdefault(name, now + seconds) == now + seconds
 
     def record(self, content: Content, *, limit: int) -> None:
         payload = self._codec.encode(content)

@@ -45,16 +45,13 @@ def letters(layer: RedisChannelLayer, channel: str | None) -> Iterator[DeadLette
             yield letter
 
 
-def newest(layer: RedisChannelLayer, limit: int) -> list[DeadLetter]:
-    """The last ``limit`` dead letters, the newest first."""
-    found = [
-        _letter(f"{number}-{entry_id.decode()}", _values(fields), shard)
-        for number, shard in enumerate(layer.shards)
-        for entry_id, fields in shard.call(
-            ("XREVRANGE", shard.keys.dead, "+", "-", "COUNT", limit)
-        )[0]
-    ]
-    return heapq.nlargest(limit, found, key=lambda letter: letter.died)
+def read(
+    layer: RedisChannelLayer, shard: Shard, entries: Iterable[tuple[bytes, Sequence[bytes]]]
+) -> Iterator[DeadLetter]:
+    """The letters in entries that were found on ``shard``."""
+    number = layer.shards.index(shard)
+    for entry_id, fields in entries:
+        yield _letter(f"{number}-{entry_id.decode()}", _values(fields), shard)
 
 
 def one(layer: RedisChannelLayer, id_: str) -> DeadLetter | None:

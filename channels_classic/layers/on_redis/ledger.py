@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgpack
 
@@ -30,8 +31,12 @@ if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer
     from channels_classic.layers.traffic import Content, DeadLetter
 
+T = TypeVar("T")
+
 #: How long the history outlives the last record, in ms.
 _DAY = 86_400_000
+#: What the shard of the history is found by.
+_HISTORY = "history"
 #: Commands for each channel.
 _EACH = 4
 
@@ -51,17 +56,30 @@ class RedisLedger(Ledger):
         self._survey_at = 0.0
 
     def report(self, process: str, content: Content, *, ttl: float) -> None:
-        shard = self._layer.shard_of(process)
-        shard.call(report_command(shard, process, self._layer.encode(content), ttl))
+        shard = self._place(process)
+        payload = self._layer.encode(content)
+        with self._layer.presence.noted(shard):
+            shard.call(report_command(shard, process, payload, ttl))
+
+    def _place(self, name: str) -> Shard:
+        """The shard of ``name``, or another one while that is away: all of them are read."""
+        shard, presence = self._layer.shard_of(name), self._layer.presence
+        return presence.present()[0] if presence.is_away(shard) else shard
+
+    def _ask(self, shard: Shard, *commands: Command) -> list[Any]:
+        with self._layer.presence.noted(shard):
+            return shard.ask(*commands)
 
     # The census ---------------------------------------------------------------------------
 
-    def census(self, channels: Sequence[str] = ()) -> Census:
+    def census(self, channels: Sequence[str] = (), *, others: bool = True) -> Census:
         reports: dict[str, Content] = {}
         buried = 0
         for shard, (found, letters) in self._ask_each(_look):
             reports |= dict(_decoded(shard, found or ()))
             buried += letters or 0
+        if not others:
+            return Census(self._facts(channels[:MOST_CHANNELS]), {}, buried, 0)
         read = {name for each in reports.values() for name in _channels(each)}
         counted, groups = self._survey()
         names = list(dict.fromkeys([*channels, *sorted(read | counted)]))[:MOST_CHANNELS]
@@ -81,7 +99,7 @@ class RedisLedger(Ledger):
     def _survey(self) -> tuple[set[str], int]:
         """The channels for which something was counted, and the number of groups."""
         if time.monotonic() >= self._survey_at:
-            found = [upkeep.survey(shard) for shard in self._layer.presence.present()]
+            found = self._each(upkeep.survey)
             names = {name for each, _ in found for name in each if is_plain(name)}
             self._surveyed = names, sum(number for _, number in found)
             self._survey_at = time.monotonic() + SURVEY_LASTS
@@ -89,12 +107,15 @@ class RedisLedger(Ledger):
 
     def _ask_each(self, commands: Callable[[Keys], list[Command]]) -> list[tuple[Shard, list[Any]]]:
         """The replies of each shard that answers; ``LayerUnavailable`` when none does."""
-        answers = []
+        return self._each(lambda shard: (shard, shard.ask(*commands(shard.keys))))
+
+    def _each(self, call: Callable[[Shard], T]) -> list[T]:
+        answers: list[T] = []
         problem: LayerUnavailable | None = None
         for shard in self._layer.presence.present():
             try:
                 with self._layer.presence.noted(shard):
-                    answers.append((shard, shard.ask(*commands(shard.keys))))
+                    answers.append(call(shard))
             except LayerUnavailable as error:
                 problem = error
         if problem is not None and not answers:
@@ -117,36 +138,35 @@ class RedisLedger(Ledger):
         return sorted(found, key=lambda each: each.due_in)[:limit]
 
     def newest_dead(self, limit: int) -> list[DeadLetter]:
-        return dead.newest(self._layer, limit)
+        newest = self._ask_each(lambda keys: [("XREVRANGE", keys.dead, "+", "-", "COUNT", limit)])
+        found = [
+            letter
+            for shard, [entries] in newest
+            for letter in dead.read(self._layer, shard, entries or ())
+        ]
+        return heapq.nlargest(limit, found, key=lambda letter: letter.died)
 
     def dead_letter(self, id_: str) -> DeadLetter | None:
         return dead.one(self._layer, id_)
 
     def claim(self, name: str, seconds: float) -> bool:
-        shard = self._layer.shard_of(name)
-        [is_first] = shard.ask(("SET", shard.keys.claim(name), 1, "NX", "PX", int(seconds * 1000)))
-        return bool(is_first)
+        shard, lasts = self._place(name), int(seconds * 1000)
+        return bool(self._ask(shard, ("SET", shard.keys.claim(name), 1, "NX", "PX", lasts))[0])
 
     def record(self, content: Content, *, limit: int) -> None:
-        shard, key = self._history()
-        payload = self._layer.encode(content)
-        shard.ask(
-            ("XADD", key, "MAXLEN", limit, "*", PAYLOAD, payload),
-            ("PEXPIRE", key, _DAY),
-        )
+        shard, payload = self._place(_HISTORY), self._layer.encode(content)
+        add = ("XADD", shard.keys.history, "MAXLEN", limit, "*", PAYLOAD, payload)
+        self._ask(shard, add, ("PEXPIRE", shard.keys.history, _DAY))
 
     def recorded(self, limit: int) -> list[tuple[float, Content]]:
-        shard, key = self._history()
-        [entries] = shard.ask(("XREVRANGE", key, "+", "-", "COUNT", limit))
-        pairs = ((entry_id, fields[1]) for entry_id, fields in reversed(entries or ()))
-        return [
-            (int(entry_id.split(b"-")[0]) / 1000, content)
-            for entry_id, content in _decoded_pairs(shard, pairs)
-        ]
-
-    def _history(self) -> tuple[Shard, str]:
-        shard = self._layer.shard_of("history")
-        return shard, shard.keys.history
+        found: list[tuple[float, Content]] = []
+        for shard, [entries] in self._ask_each(
+            lambda keys: [("XREVRANGE", keys.history, "+", "-", "COUNT", limit)]
+        ):
+            pairs = ((entry_id, fields[1]) for entry_id, fields in reversed(entries or ()))
+            for entry_id, content in _decoded_pairs(shard, pairs):
+                found.append((int(entry_id.split(b"-")[0]) / 1000, content))
+        return sorted(found, key=lambda each: each[0])[-limit:]
 
 
 def _look(keys: Keys) -> list[Command]:

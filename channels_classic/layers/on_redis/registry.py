@@ -52,6 +52,8 @@ class Registry:
         self._is_open = is_open
         self._wills: dict[str, bytes] = {}
         self._ended: list[str] = []
+        #: Taken for dead by others; until it is known which wills they have sent.
+        self._was_gone = False
         self._run_id: bytes | None = None
         self._elsewhere = Elsewhere(layer, shard, process, self._group_names)
         self._sweeper = Sweeper(shard, process, self._is_over)
@@ -61,7 +63,8 @@ class Registry:
     async def beat(self, ttl: float) -> bool:
         """``Inbox.beat``."""
         was_gone, known, info, *_ = await self._shard.ask_async(self._beat_commands(ttl))
-        if was_gone:
+        self._was_gone |= bool(was_gone)
+        if self._was_gone:
             await self._note_sent_wills()
         found = _RUN_ID.search(info or b"")
         run_id = found[1] if found else b""
@@ -90,12 +93,15 @@ class Registry:
 
     async def _note_sent_wills(self) -> None:
         """Others took this process for dead: what they have sent is there no more."""
+        before = list(self._wills)  # sockets that are accepted meanwhile are no matter of theirs
         [left] = await self._shard.ask_async([("HKEYS", self._shard.keys.wills(self._process))])
-        kept = {local.decode("ascii", "replace") for local in left or ()}
-        sent = [local for local in self._wills if local not in kept]
-        for local in sent:
-            del self._wills[local]
-        self._ended += sent
+        self._was_gone = False
+        if left is None:
+            return  # somebody has put something else there: nothing is known of wills
+        kept = {local.decode("ascii", "replace") for local in left}
+        for local in before:
+            if local not in kept and self._wills.pop(local, None) is not None:
+                self._ended.append(local)
 
     def take_ended(self) -> list[str]:
         """``Inbox.take_ended``."""

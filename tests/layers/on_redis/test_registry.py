@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.on_redis.registry import pack_will, unpack_will
 from channels_classic.layers.traffic import Envelope
 from tests.layers.test_redis import run, take
@@ -124,6 +125,52 @@ def test_a_server_that_was_taken_for_dead_learns_which_wills_were_sent(served):
         assert await inbox.beat(ttl=FAR)
         assert inbox.take_ended() == []
         inbox.withdraw_will("b")
+
+    served(check)
+
+
+def test_a_socket_that_comes_while_it_is_found_out_which_wills_were_sent_lives_on(
+    served, monkeypatch
+):
+    async def check(layer, inbox):
+        inbox.leave_will("a", layer.prepare("bye", {"of": "a"}))
+        await inbox.beat(ttl=0)
+        layer.beat("living", ["bye"], ttl=FAR)
+        ask, shard = layer.shards[0].ask_async, layer.shards[0]
+
+        async def meanwhile(commands):
+            replies = await ask(commands)
+            if "HKEYS" in [command[0] for command in commands]:
+                inbox.leave_will("b", layer.prepare("bye", {"of": "b"}))
+            return replies
+
+        monkeypatch.setattr(shard, "ask_async", meanwhile)
+        await inbox.beat(ttl=FAR)
+        assert inbox.take_ended() == ["a"]
+        inbox.withdraw_will("b")
+
+    served(check)
+
+
+def test_wills_that_could_not_be_looked_up_are_looked_up_by_the_next_beat(served, monkeypatch):
+    async def check(layer, inbox):
+        inbox.leave_will("a", layer.prepare("bye", {"of": "a"}))
+        await inbox.beat(ttl=0)
+        layer.beat("living", ["bye"], ttl=FAR)
+        ask, shard = layer.shards[0].ask_async, layer.shards[0]
+
+        async def refused(commands):
+            if "HKEYS" in [command[0] for command in commands]:
+                raise LayerUnavailable
+            return await ask(commands)
+
+        monkeypatch.setattr(shard, "ask_async", refused)
+        with pytest.raises(LayerUnavailable):
+            await inbox.beat(ttl=FAR)
+        assert inbox.take_ended() == []
+        monkeypatch.undo()
+        await inbox.beat(ttl=FAR)
+        assert inbox.take_ended() == ["a"]
 
     served(check)
 
