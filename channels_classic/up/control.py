@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
@@ -16,9 +18,13 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from channels_classic import notify
 from channels_classic.exceptions import UpError
+from channels_classic.up.plan import REDIS_ENDS, SERVER_ENDS, WORKER_ENDS
 from channels_classic.up.state import State
 
-#: Seconds for supervisord itself to begin, and between two looks at it.
+#: Seconds for an answer of supervisord's; for one that it gives when processes have ended, each of
+#: which it kills in time; for supervisord itself to begin, and between two looks at it.
+_PATIENCE = 10.0
+_ENDING = max(WORKER_ENDS, SERVER_ENDS, REDIS_ENDS) + 30.0
 _BEGINNING = 30.0
 _POLL = 0.05
 #: Of a start that fails, its state tells.
@@ -26,6 +32,32 @@ _WILL_BE_SEEN = (Faults.SPAWN_ERROR, Faults.ABNORMAL_TERMINATION)
 #: Variables of whatever supervises this command: its programs are none of that one's.
 _OF_OTHERS = ("SUPERVISOR_", notify.VARIABLE)
 _HAS_FAILED = ("BACKOFF", "EXITED", "FATAL", "UNKNOWN")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP on the UNIX socket at ``path``; each wait ends after ``timeout`` seconds: ``OSError``.
+
+    That of supervisor's own package waits for ever.
+    """
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """Whoever sends has this done."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _Transport(SupervisorTransport):  # type: ignore[misc]
+    """Makes a connection for each call, as it is closed after each."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(serverurl=f"unix://{path}")
+        self.patience = _PATIENCE
+        self._get_connection = lambda: UnixConnection(path, self.patience)
 
 
 @dataclass(frozen=True)
@@ -67,7 +99,7 @@ class Supervisor:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._transport = SupervisorTransport(None, None, serverurl=f"unix://{state.socket}")
+        self._transport = _Transport(state.socket)
         self._proxy: Any = ServerProxy("http://127.0.0.1", transport=self._transport)
 
     @property
@@ -111,7 +143,7 @@ class Supervisor:
         """Read the configuration again and have what it says; what was added, changed, removed."""
         [[added, changed, removed]] = self._call("reloadConfig")
         for name in (*changed, *removed):
-            self._call("stopProcessGroup", name)
+            self._call("stopProcessGroup", name, patience=_ENDING)
             self._call("removeProcessGroup", name)
         for name in (*changed, *added):
             self._call("addProcessGroup", name)
@@ -123,18 +155,25 @@ class Supervisor:
 
     def stop(self, name: str) -> None:
         """Ask a process to end, and wait until it has."""
-        self._call("stopProcess", name, True, but=(Faults.NOT_RUNNING,))
+        self._call("stopProcess", name, True, but=(Faults.NOT_RUNNING,), patience=_ENDING)
 
     def signal(self, name: str, number: str) -> None:
         """Send a signal to a process."""
         self._call("signalProcess", name, number)
 
     def shutdown(self) -> None:
-        """Ask all to end, and supervisord after them; it may take long."""
-        self._call("shutdown")
+        """Ask all to end, and supervisord after them; it may take long, and have begun already."""
+        self._call("shutdown", but=(Faults.SHUTDOWN_STATE,))
 
-    def _call(self, method: str, *arguments: Any, but: Collection[int] = ()) -> Any:
-        """The answer; None for a fault that is one of ``but``."""
+    def _call(
+        self,
+        method: str,
+        *arguments: Any,
+        but: Collection[int] = (),
+        patience: float | None = None,
+    ) -> Any:
+        """The answer, within ``patience`` seconds; None for a fault that is one of ``but``."""
+        self._transport.patience = patience or _PATIENCE
         try:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, ProtocolError, http.client.HTTPException) as error:

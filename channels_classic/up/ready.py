@@ -9,10 +9,8 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from supervisor.xmlrpc import UnixStreamHTTPConnection
-
 from channels_classic.exceptions import UpError
-from channels_classic.up.control import Process, Supervisor
+from channels_classic.up.control import Process, Supervisor, UnixConnection
 from channels_classic.up.plan import Plan, Program
 from channels_classic.up.probe import Announced
 from channels_classic.up.state import State
@@ -176,8 +174,5 @@ def why_not_ready(plan: Plan, path: str) -> str:
 
 def _connection(plan: Plan) -> http.client.HTTPConnection:
     if plan.unix_socket:
-        connection: http.client.HTTPConnection = UnixStreamHTTPConnection("localhost")
-        connection.timeout = _PATIENCE
-        connection.socketfile = str(plan.folder / plan.unix_socket)  # type: ignore[attr-defined]
-        return connection
+        return UnixConnection(plan.folder / plan.unix_socket, _PATIENCE)
     return http.client.HTTPConnection(plan.reached_host, plan.port, timeout=_PATIENCE)

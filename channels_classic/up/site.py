@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -14,7 +13,7 @@ from channels_classic.exceptions import UpError
 from channels_classic.stopping import on_stop
 from channels_classic.up import supervisor as configuration
 from channels_classic.up.control import Supervisor
-from channels_classic.up.plan import SERVER_ENDS, Plan, Program
+from channels_classic.up.plan import REDIS_ENDS, SERVER_ENDS, WORKER_ENDS, Plan, Program
 from channels_classic.up.probe import Probe
 from channels_classic.up.ready import Logs, Watch
 from channels_classic.up.state import Relative, State
@@ -26,6 +25,10 @@ _POLL, _LOOK = 0.05, 0.5
 #: Seconds that programs which have nothing in hand yet have to end. supervisord's first SIGTERM is
 #: lost on a process that it has forked and not yet made the program.
 _INSIST = 5.0
+#: Seconds that supervisord has for itself, beyond what its programs may take to end.
+_SLACK = 30.0
+#: After so many seconds, this is to be done.
+_Step = tuple[float, Callable[[], object]]
 
 
 class Site:
@@ -157,29 +160,49 @@ def hold(popen: subprocess.Popen[str], state: State, say: Say) -> None:
 # Down ---------------------------------------------------------------------------------------
 
 
-def stop(state: State, say: Say, *, insist_after: float | None = None) -> bool:
+def stop(
+    state: State, say: Say, *, insist_after: float | None = None, patience: float | None = None
+) -> bool:
     """End all that runs, in order, supervisord last; whether there was anything.
 
     Who is still there after ``insist_after`` seconds is told a second time, and ends at once.
+    supervisord is killed after ``patience`` seconds: by default, what its programs may take in all.
     """
     supervisor = Supervisor(state)
-    pid, answers = state.supervisord(), supervisor.answers
-    was_there = answers or state.runs
-    if answers:
-        supervisor.shutdown()
-    elif pid is not None:  # somebody has removed its socket, or it hangs
-        os.kill(pid, signal.SIGTERM)
+    was_there = state.runs or supervisor.answers
     there = _see_who_ended(state, set(), say)
+    _ask_to_end(state, supervisor)
     began = time.monotonic()
+    steps: list[_Step] = [(patience or _may_take(state), partial(_kill_supervisord, state, say))]
+    if insist_after is not None:
+        steps.insert(0, (insist_after, state.terminate))
     while state.supervisord() or supervisor.answers:  # it kills whoever takes too long
         time.sleep(_POLL)
         there = _see_who_ended(state, there, say)
-        if insist_after is not None and time.monotonic() - began > insist_after:
-            state.terminate()
-            insist_after = None
+        while steps and time.monotonic() - began > steps[0][0]:
+            steps.pop(0)[1]()
     _see_who_ended(state, there, say)
     state.end_relatives(SERVER_ENDS, on_kill=lambda each: say(_killed(each)))
     return was_there
+
+
+def _ask_to_end(state: State, supervisor: Supervisor) -> None:
+    try:
+        supervisor.shutdown()
+    except UpError:  # somebody has removed its socket, or stopped it, or it hangs or is not there
+        state.signal_supervisord(signal.SIGTERM, signal.SIGCONT)
+
+
+def _may_take(state: State) -> float:
+    """Seconds until supervisord has ended one kind of programs after the other."""
+    noted = state.noted()
+    usual = WORKER_ENDS + SERVER_ENDS + REDIS_ENDS
+    return _SLACK + (sum(each.ends_within for each in noted.plan.programs()) if noted else usual)
+
+
+def _kill_supervisord(state: State, say: Say) -> None:
+    if pid := state.signal_supervisord(signal.SIGKILL):
+        say(_killed(Relative(pid, "supervisord")))
 
 
 def _see_who_ended(state: State, there: set[str], say: Say) -> set[str]:

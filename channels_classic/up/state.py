@@ -110,6 +110,14 @@ class State:
                     return int(folder.name)
         return None
 
+    def signal_supervisord(self, *numbers: signal.Signals) -> int | None:
+        """Send signals to that supervisord; its pid, None if it is not there."""
+        pid = self.supervisord()
+        if pid is not None:
+            for number in numbers:
+                _send(pid, number)
+        return pid
+
     @property
     def runs(self) -> bool:
         """Whether any process is there."""
@@ -132,7 +140,7 @@ class State:
     def terminate(self) -> None:
         """Send SIGTERM to all that run."""
         for each in self.relatives():
-            _send(each, signal.SIGTERM)
+            _send(each.pid, signal.SIGTERM)
 
     def end_relatives(self, patience: float, *, on_kill: Callable[[Relative], None]) -> None:
         """End all that run: whoever asks first, and Redis last; what is late is killed."""
@@ -144,13 +152,13 @@ class State:
             return [each for each in self.relatives() if redis_too or each.name != "redis"]
 
         for each in left():
-            _send(each, signal.SIGTERM)
+            _send(each.pid, signal.SIGTERM)
         deadline = time.monotonic() + patience
         while left() and time.monotonic() < deadline:
             time.sleep(_POLL)
         for each in left():
             on_kill(each)
-            _send(each, signal.SIGKILL)
+            _send(each.pid, signal.SIGKILL)
         while left():
             time.sleep(_POLL)
 
@@ -163,6 +171,6 @@ def _process_name(environment: list[bytes]) -> str:
     return "?"
 
 
-def _send(relative: Relative, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(relative.pid, number)
+def _send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.kill(pid, number)

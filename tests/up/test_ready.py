@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import cast
 import pytest
 
 from channels_classic.exceptions import UpError
+from channels_classic.up import ready
 from channels_classic.up.control import Process, Supervisor
 from channels_classic.up.plan import Plan, Program
 from channels_classic.up.ready import Logs, Watch, redis_answers, why_not_ready
@@ -160,3 +162,14 @@ def test_a_server_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
     assert "does not answer" in why_not_ready(replace(PLAN, port=free_port()), "/-/readyz")
     nowhere = replace(PLAN, unix_socket=str(tmp_path / "server.sock"))
     assert "does not answer" in why_not_ready(nowhere, "/-/readyz")
+
+
+def test_a_server_that_never_answers_on_its_unix_socket_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "_PATIENCE", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        silent = replace(PLAN, unix_socket=str(tmp_path / "s"))
+        assert why_not_ready(silent, "/-/readyz") == "the server does not answer (timed out)"
