@@ -352,11 +352,19 @@ def test_in_the_foreground_it_stays_until_it_is_asked_to_stop(site: UpSite) -> N
     command = [str(COMMAND), "up", "--foreground", "--port", str(site.port)]
     command += ["--workers", "1", "--processes", "1", "--redis", "private"]
     log = site.folder / "out.log"
-    with Process(command, log=log, env=site.env, cwd=site.folder) as up:
-        up.wait_for_line("The site is up: ", 90)
-        assert "<h1" in site.page()
-        assert up.terminate(90) == 0
-        assert "redis: stopped" in up.output()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as init:
+        init.bind(str(site.folder / "notify.sock"))
+        env = {**site.env, "NOTIFY_SOCKET": str(init.getsockname())}
+        with Process(command, log=log, env=env, cwd=site.folder) as up:
+            up.wait_for_line("The site is up: ", 90)
+            init.settimeout(90)
+            assert init.recv(100) == b"READY=1"
+            assert "<h1" in site.page()
+            assert up.terminate(90) == 0
+            assert "redis: stopped" in up.output()
+        init.setblocking(False)
+        with pytest.raises(BlockingIOError):  # none of its programs has said so, too
+            init.recv(100)
     assert site.left() == []
 
 

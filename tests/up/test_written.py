@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from compose_spec import PyOptions
 from supervisor.datatypes import dict_of_key_value_pairs
 
 from channels_classic.exceptions import UpError
-from channels_classic.up import written
+from channels_classic.up import site, written
 from channels_classic.up.plan import Group, Plan
 from channels_classic.up.systemd import units
 from tests.acceptance.processes import free_port
@@ -103,6 +104,23 @@ def test_systemd_has_nothing_to_say_against_the_units(plan: Plan, tmp_path: Path
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_unit_of_the_documentation_leaves_all_the_time_to_end(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "deploying.rst").read_text(encoding="utf-8")
+    block = page.split("site.service\n\n")[1].split("\n\nIt is started")[0]
+    unit = configparser.RawConfigParser()
+    unit.read_string(text := dedent(block))
+    assert unit["Service"]["KillMode"] == "mixed"  # or workers get two signals
+    longest = sum(each.ends_within for each in replace(REFERENCE, redis=None).programs())
+    assert int(unit["Service"]["TimeoutStopSec"]) > longest + site._SLACK
+    file = tmp_path / "site.service"
+    command = unit["Service"]["ExecStart"].split()[0]
+    file.write_text(text.replace(command, sys.executable).replace("User=site", "User=root"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", file], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_systemd_would_say_what_is_wrong(tmp_path: Path) -> None:
