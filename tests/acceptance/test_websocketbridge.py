@@ -138,6 +138,28 @@ def test_a_page_that_is_left_lets_go_of_its_socket_and_connects_when_somebody_is
     bridge.wait_for([{"back": True}, None])
 
 
+def test_the_window_lets_go_of_a_socket_that_is_closed_for_good(bridge):
+    before = window_listeners(bridge)
+    bridge.connect()
+    assert window_listeners(bridge) == before + 2
+    bridge.send("socket.close()")
+    bridge.wait_for("open", times=2)
+    assert window_listeners(bridge) == before + 2
+    bridge.send("socket.close(1000, '', { keepClosed: true })")
+    assert window_listeners(bridge) == before
+    bridge.send("socket.close()")  # after all
+    bridge.wait_for("open", times=3)
+    assert window_listeners(bridge) == before + 2
+
+
+def window_listeners(bridge: Bridge) -> int:
+    """How many listeners the window has for a page that is left or shown again."""
+    call = bridge.driver.execute_cdp_cmd
+    window = call("Runtime.evaluate", {"expression": "window"})["result"]["objectId"]
+    found = call("DOMDebugger.getEventListeners", {"objectId": window})["listeners"]
+    return sum(each["type"] in ("pagehide", "pageshow") for each in found)
+
+
 @pytest.mark.parametrize(("fast", "seen"), [(True, ["open", "close 1000"]), (False, ["open"])])
 def test_a_fast_close_does_not_wait_for_the_server(bridge, fast, seen):
     bridge.connect()
@@ -185,6 +207,7 @@ def test_the_pauses_between_attempts_grow_until_it_gives_up(bridge):
     assert 1500 <= pauses[0] <= 3000
     growing = [pauses[0] * 1.3**number for number in range(9)]
     assert pauses == pytest.approx([min(pause, 10_000) for pause in growing])
+    assert window_listeners(bridge) == 0
 
 
 def test_an_attempt_that_nobody_answers_is_given_up(bridge):

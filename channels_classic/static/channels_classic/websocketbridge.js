@@ -46,7 +46,6 @@
         this.addEventListener(type, (event) => this["on" + type]?.(event));
       }
       this._connect();
-      this._restWhileHidden();
     }
 
     get url() { return this._socket.url; }
@@ -73,6 +72,7 @@
       const isClosed = this.readyState === this.CLOSED;
       this._socket.close(code, reason); // raises for a code that no page may send
       clearTimeout(this._timer);
+      if (keepClosed) this._resting.abort();
       this._keepClosed = keepClosed;
       this._delay = delay;
       if (isClosed && !keepClosed) {
@@ -89,6 +89,7 @@
       const socket = protocols === undefined ? new Socket(url) : new Socket(url, protocols);
       if (this._binaryType !== undefined) socket.binaryType = this._binaryType;
       this._socket = socket;
+      this._restWhileHidden();
       this._left = false; // what comes from a socket that was closed at once, or before, is dropped
       for (const type of TYPES) {
         socket.addEventListener(type, (event) => {
@@ -118,17 +119,22 @@
     }
 
     /* A page that is left may be kept for the way back, and its socket with it, as if somebody
-     * still looked: it lets go of the socket, and connects again when it is shown. */
+     * still looked: it lets go of the socket, and connects again when it is shown. This ends when
+     * the socket is closed for good, so that the window does not keep it for ever. */
     _restWhileHidden() {
-      window.addEventListener("pagehide", () => this._socket.close());
+      this._resting?.abort();
+      this._resting = new AbortController();
+      const { signal } = this._resting;
+      window.addEventListener("pagehide", () => this._socket.close(), { signal });
       window.addEventListener("pageshow", (event) => {
-        if (event.persisted && !this._keepClosed) this.close(1000, "", { delay: 1 });
-      });
+        if (event.persisted) this.close(1000, "", { delay: 1 });
+      }, { signal });
     }
 
     _reconnect() {
       const options = this._options;
       if (++this._retries > options.maxRetries) {
+        this._resting.abort();
         this._fail("EHOSTDOWN", "The server could not be reached.");
         return;
       }
