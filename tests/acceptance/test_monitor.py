@@ -15,6 +15,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -263,14 +264,19 @@ def test_dead_letters_are_put_back_and_deleted_on_the_page(
 ) -> None:
     mended = tmp_path / "mended"
     site.layer.delete_dead(site.layer.dead_letters())
+
+    def completed() -> int:
+        return totals(site.stats())["work.failing"]["Completed"]
+
+    before = completed()
     site.send("work.failing", 4, mended=str(mended))
     eventually(lambda: len(page.all("#letters .letter")), 4)
-    before = totals(site.stats())["work.failing"]["Completed"]
+    eventually(completed, before + 4 * FAILING["Completed"])  # workers count once a second
     mended.touch()
     press(page, "#letters .letter", "Requeue")
     eventually(lambda: len(page.all("#letters .letter")), 3)
     page.wait_for_text("#letters-note", "1 dead letter put back.")
-    eventually(lambda: totals(site.stats())["work.failing"]["Completed"], before + 1)
+    eventually(completed, before + 4 * FAILING["Completed"] + 1)
     press(page, "#letters .letter", "Delete")
     eventually(lambda: figure(page, "letters"), "2")
     page.find("#deeds [value=requeue]").click()
@@ -285,6 +291,58 @@ def test_dead_letters_are_put_back_and_deleted_on_the_page(
     said = site.first.output() + site.second.output()
     assert "boss has put back 1 dead letter(s): " in said
     assert "boss has deleted 2 dead letter(s): " in said
+
+
+def test_who_uses_the_keyboard_keeps_the_place_when_something_goes(
+    page: Page, site: WatchedSite, tmp_path: Path
+) -> None:
+    site.layer.delete_dead(site.layer.dead_letters())
+    site.send("work.failing", 4, mended=str(tmp_path / "never"))
+    eventually(lambda: len(page.all("#letters .letter")), 4)
+    first, second, third, fourth = page.run(LETTERS)
+    focus(page, f"[data-id='{second}'] summary")
+    site.layer.delete_dead([each for each in site.layer.dead_letters() if each.id == first])
+    eventually(lambda: page.run(LETTERS), [second, third, fourth])
+    assert page.run(FOCUSED) == [second, "SUMMARY"]
+    delete(page, second)
+    eventually(lambda: page.run(LETTERS), [third, fourth])
+    assert page.run(FOCUSED) == [third, "SUMMARY"]
+    delete(page, fourth)
+    eventually(lambda: page.run(LETTERS), [third])
+    assert page.run(FOCUSED) == [third, "SUMMARY"]
+    focus(page, "#deeds [value=delete]").send_keys(Keys.ENTER)
+    page.wait_for_text("#ask-text", "Delete for good all dead letters?")
+    page.find("#ask-yes").send_keys(Keys.ENTER)
+    page.wait_for_text("#letters", "No dead letters.")
+    assert page.run(FOCUSED) == ["letters", "UL"]
+    focus(page, "#groups thead button")
+    page.run(FILTER, "unheard-of")
+    page.wait_for_text("#groups", "No groups.")
+    assert page.run(FOCUSED) == ["groups", "DIV"]
+
+
+LETTERS = "return [...document.querySelectorAll('.letter')].map((each) => each.dataset.id)"
+#: Where the focus is: in which letter, or the id; and its tag.
+FOCUSED = """
+const element = document.activeElement;
+return [element.closest(".letter")?.dataset.id ?? element.id, element.tagName];
+"""
+FILTER = """
+const field = document.getElementById("filter-text");
+field.value = arguments[0];
+field.dispatchEvent(new Event("input"));
+"""
+
+
+def focus(page: Page, selector: str) -> WebElement:
+    element = page.find(selector)
+    page.run("arguments[0].focus()", element)
+    return element
+
+
+def delete(page: Page, letter: str) -> None:
+    """By the keyboard."""
+    focus(page, f"[data-id='{letter}'] .danger").send_keys(Keys.ENTER)
 
 
 def press(page: Page, block: str, name: str) -> None:

@@ -59,6 +59,11 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** `leaving` goes: if it has the focus `heir` gets it, or a keyboard would begin at the top again. */
+export function handOn(leaving, heir) {
+  if (leaving.contains(document.activeElement)) heir.focus();
+}
+
 /** "12", or "50 of 3,214" when not all are shown. */
 export function shownOf(shown, total) {
   return shown < total ? `${number(shown)} of ${number(total)}` : number(total);

@@ -1,6 +1,6 @@
 // Dead letters: each can be opened, put back and deleted, and so can all of a channel.
 
-import { dateAndTime, duration, make, NOTHING, number, say } from "./format.js";
+import { dateAndTime, duration, handOn, make, NOTHING, number, say } from "./format.js";
 import { blocks } from "./tables.js";
 
 const DEEDS = {
@@ -12,12 +12,13 @@ const ALL = "";
 /** `ask(id)` requests a letter in full, which `tell(letter)` shows. Returns `{ show, tell }`. */
 export function deadLetters({ address, mayAct, ask }) {
   const [form, note] = [document.getElementById("deeds"), document.getElementById("letters-note")];
+  const list = document.getElementById("letters");
   const choice = document.getElementById("deeds-channel");
   const open = new Map();
   let isBusy = false;
   let now = 0;
 
-  const show = blocks(document.getElementById("letters"), create, "No dead letters.");
+  const show = blocks(list, create, "No dead letters.");
 
   function create(row) {
     const age = make("span", { className: "quiet", title: dateAndTime(row.died) });
@@ -65,6 +66,7 @@ export function deadLetters({ address, mayAct, ask }) {
   }
 
   function showChoices(rows, total) {
+    if (!total) handOn(form, list);
     form.hidden = !mayAct || !total;
     const names = [ALL, ...new Set(rows.map((row) => row.channel))];
     const known = [...choice.options].map((option) => option.value);

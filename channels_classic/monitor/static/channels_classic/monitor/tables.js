@@ -1,6 +1,6 @@
 // A table that keeps its rows: only what has changed is written, and a click on a head sorts.
 
-import { make, say } from "./format.js";
+import { handOn, make, say } from "./format.js";
 
 /**
  * A table in `place`. `columns` are `{ title, text(row), order(row), number, mark(row), about(row) }`;
@@ -58,6 +58,7 @@ export function table(place, columns, { heads = [], empty, byName = false, keyed
   function show(rows) {
     last = rows;
     nothing.hidden = rows.length > 0;
+    if (!rows.length) handOn(element, place);
     element.hidden = rows.length === 0;
     const seen = new Set();
     inOrder(rows).forEach((row, index) => {
@@ -97,26 +98,29 @@ export function table(place, columns, { heads = [], empty, byName = false, keyed
 
 /**
  * Blocks in a list that keep their elements: `create(row)` makes one, with a method `update(row)`.
+ * Those that are gone go first, so that none of the others is moved, which would end its focus. One
+ * that has the focus itself hands it on to the next, or to the list.
  */
 export function blocks(list, create, empty) {
   const known = new Map();
   const nothing = make("li", { className: "empty" }, empty);
 
   return function show(rows, key = (row) => row.name) {
-    const seen = new Set();
+    const seen = new Set(rows.map((row) => key(row)));
+    for (const [id, { element }] of known) {
+      if (seen.has(id)) continue;
+      const next = element.nextElementSibling ?? element.previousElementSibling;
+      handOn(element, next?.querySelector("summary") ?? list);
+      element.remove();
+      known.delete(id);
+    }
     rows.forEach((row, index) => {
       const id = key(row);
-      seen.add(id);
       if (!known.has(id)) known.set(id, create(row));
       const block = known.get(id);
       block.update(row);
       if (list.children[index] !== block.element) list.insertBefore(block.element, list.children[index] ?? null);
     });
-    for (const [id, block] of known) {
-      if (seen.has(id)) continue;
-      block.element.remove();
-      known.delete(id);
-    }
     if (rows.length) nothing.remove();
     else list.append(nothing);
   };
