@@ -114,7 +114,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._beats = SpreadBeat(self.shards, self.presence)
         self._alone = self.shards[0] if len(self.shards) == 1 else None
         self._reception = Reception(self, self.shards)
-        self.ledger = RedisLedger(self)
+        self.ledger = RedisLedger(self, self._spread)
 
     def _nodes(
         self, hosts: Sequence[Host] | None, connection_kwargs: Mapping[str, Any] | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgpack
 
-from channels_classic.exceptions import LayerUnavailable, UndecodableMessage
+from channels_classic.exceptions import UndecodableMessage
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.ledger import (
     MOST_CHANNELS,
@@ -24,7 +24,7 @@ from channels_classic.layers.names import is_plain, valid_channel_name
 from channels_classic.layers.on_redis import dead, upkeep
 from channels_classic.layers.on_redis.plan import PAYLOAD
 from channels_classic.layers.on_redis.shard import Shard
-from channels_classic.layers.on_redis.spread import load_command, summed_load
+from channels_classic.layers.on_redis.spread import Spread, load_command, summed_load
 from channels_classic.layers.on_redis.wire import REPORT, REPORTS, Command, Keys
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def report_command(shard: Shard, process: str, payload: bytes, ttl: float) -> Co
 class RedisLedger(Ledger):
     """Shards that are away are passed over, unless all of them are."""
 
-    def __init__(self, layer: RedisChannelLayer) -> None:
+    def __init__(self, layer: RedisChannelLayer, spread: Spread) -> None:
         self._layer = layer
+        self._spread = spread
         self._surveyed: tuple[set[str], int] = set(), 0
         self._survey_at = 0.0
 
@@ -75,9 +76,10 @@ class RedisLedger(Ledger):
     def census(self, channels: Sequence[str] = (), *, others: bool = True) -> Census:
         reports: dict[str, Content] = {}
         buried = 0
-        for shard, (found, letters) in self._ask_each(_look):
-            reports |= dict(_decoded(shard, found or ()))
+        for shard, (letters, *found) in self._ask_each(lambda keys: _look(keys, reports=others)):
             buried += letters or 0
+            for each in found:
+                reports |= dict(_decoded(shard, each or ()))
         if not others:
             return Census(self._facts(channels[:MOST_CHANNELS]), {}, buried, 0)
         read = {name for each in reports.values() for name in _channels(each)}
@@ -110,17 +112,7 @@ class RedisLedger(Ledger):
         return self._each(lambda shard: (shard, shard.ask(*commands(shard.keys))))
 
     def _each(self, call: Callable[[Shard], T]) -> list[T]:
-        answers: list[T] = []
-        problem: LayerUnavailable | None = None
-        for shard in self._layer.presence.present():
-            try:
-                with self._layer.presence.noted(shard):
-                    answers.append(call(shard))
-            except LayerUnavailable as error:
-                problem = error
-        if problem is not None and not answers:
-            raise problem
-        return answers
+        return self._spread.each(call, self._layer.presence.present())
 
     # The rest -----------------------------------------------------------------------------
 
@@ -130,11 +122,8 @@ class RedisLedger(Ledger):
         for shard, (clock, members) in self._ask_each(
             lambda keys: [("TIME",), ("ZRANGE", keys.later(name), 0, limit - 1, "WITHSCORES")]
         ):
-            now = int(clock[0]) * 1000 + int(clock[1]) / 1000
             for member, due in _pairs(members or ()):
-                found.append(
-                    Delayed(name, max(0.0, (float(due) - now) / 1000), _content(shard, member))
-                )
+                found.append(Delayed(name, _due_in(due, clock), _content(shard, member)))
         return sorted(found, key=lambda each: each.due_in)[:limit]
 
     def newest_dead(self, limit: int) -> list[DeadLetter]:
@@ -169,11 +158,9 @@ class RedisLedger(Ledger):
         return sorted(found, key=lambda each: each[0])[-limit:]
 
 
-def _look(keys: Keys) -> list[Command]:
-    return [
-        REPORTS.command([keys.reports, keys.reporting], [MOST_REPORTS]),
-        ("XLEN", keys.dead),
-    ]
+def _look(keys: Keys, *, reports: bool) -> list[Command]:
+    asked = REPORTS.command([keys.reports, keys.reporting], [MOST_REPORTS])
+    return [("XLEN", keys.dead), *([asked] if reports else [])]
 
 
 def _channels(report: Content) -> list[str]:
@@ -198,11 +185,10 @@ def _questions(keys: Keys, names: Sequence[str]) -> list[Command]:
 def _per_channel(replies: list[Any]) -> list[tuple[Any, ...]]:
     """The four replies for each channel, the due time of the last as seconds from now."""
     clock, *rest = replies
-    now = int(clock[0]) * 1000 + int(clock[1]) / 1000
     found = []
     for at in range(0, len(rest), _EACH):
         load, counts, delayed, first = rest[at : at + _EACH]
-        due = max(0.0, (float(first[1]) - now) / 1000) if first else None
+        due = _due_in(first[1], clock) if first else None
         found.append((load or (0, 0, 0, 0), counts or (), delayed or 0, due))
     return found
 
@@ -216,6 +202,12 @@ def _facts(shards: Sequence[tuple[Any, ...]]) -> ChannelFacts:
             total[key] += int(number or 0)
     next_due = min((due for due in dues if due is not None), default=None)
     return ChannelFacts(summed_load(loads), total, sum(delayed), next_due)
+
+
+def _due_in(due_ms: bytes, clock: Sequence[bytes]) -> float:
+    """Seconds from what ``TIME`` said until a due time."""
+    seconds, micros = clock
+    return max(0.0, float(due_ms) / 1000 - int(seconds) - int(micros) / 1e6)
 
 
 def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:

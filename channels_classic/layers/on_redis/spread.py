@@ -272,11 +272,14 @@ class Spread:
 
     # Other calls ------------------------------------------------------------------------
 
-    def each(self, verb: Callable[[Shard], T]) -> list[T]:
-        """What ``verb`` returns for each shard that answers; ``LayerUnavailable`` if none does."""
+    def each(self, verb: Callable[[Shard], T], shards: Sequence[Shard] | None = None) -> list[T]:
+        """What ``verb`` returns for each of ``shards``, or of all, that answers.
+
+        ``LayerUnavailable`` if none does.
+        """
         results: list[T] = []
         problem: LayerUnavailable | None = None
-        for shard in self.shards:
+        for shard in self.shards if shards is None else shards:
             try:
                 with self.presence.noted(shard):
                     results.append(verb(shard))
