@@ -265,9 +265,8 @@ class ClusterSite:
         self.servers.append(replica)
         replica.start()
         self._meet(replica)
-        number = _id(master)
-        wait_until(lambda: number in _known(replica), AGREE, "the replica knows its master")
-        replica.ask("CLUSTER", "REPLICATE", number)
+        wait_until(self._is_up, AGREE, "all servers know each other")  # who vote for the replica
+        replica.ask("CLUSTER", "REPLICATE", _id(master))
         wait_until(lambda: self._is_copied(replica), AGREE, "the replica is up to date")
         return replica
 

@@ -62,7 +62,10 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        return self.find(selector).text
+        """The text of the first that the selector finds."""
+        found = self.texts(selector)
+        assert found, f"nothing on the page is {selector}"
+        return found[0]
 
     def texts(self, selector: str) -> list[str]:
         """The texts of all that the selector finds, at one moment."""

@@ -49,7 +49,7 @@ def test_the_echo_answers_what_is_typed_in_order(page):
     for number in range(20):
         say(page, f"number {number}")
     page.wait_for_text("#log", "You said: number 19")
-    answers = [line.text.splitlines()[0] for line in page.all("#log .answer")]
+    answers = [line.splitlines()[0] for line in page.texts("#log .answer")]
     assert answers == ["You said: hello world", *(f"You said: number {n}" for n in range(20))]
     page.screenshot("echo")
 
@@ -101,7 +101,7 @@ def test_the_echo_comes_back_by_itself_after_the_server_was_away(page):
 
 
 def headlines(page):
-    return [line.text for line in page.all("#headlines li")]
+    return page.texts("#headlines li")
 
 
 def post(page, text):
