@@ -69,7 +69,10 @@ class Page:
 
     def texts(self, selector: str) -> list[str]:
         """The texts of all that the selector finds, at one moment."""
-        script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)"
+        script = """
+            const found = [...document.querySelectorAll(arguments[0])];
+            return found.map((each) => each.innerText ?? each.textContent);  // in a drawing
+        """
         found: list[str] = self.run(script, selector)
         return found
 
@@ -79,7 +82,11 @@ class Page:
                 return any(text in shown for shown in self.texts(selector))
             return False
 
-        wait_until(shown, timeout, f"{text!r} in {selector}")
+        try:
+            wait_until(shown, timeout, f"{text!r} in {selector}")
+        except AssertionError as error:
+            error.add_note(f"The page shows:\n{self.text('body')}")
+            raise
 
     def sign_in(self, name: str, path: str) -> None:
         """As that user, at ``path``; nothing is asked of who is signed in already."""

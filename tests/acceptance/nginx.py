@@ -99,5 +99,11 @@ class Nginx:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """Believes our certificate."""
-        return ssl.create_default_context(cafile=str(self.folder / "cert.pem"))
+        """Believes our certificate.
+
+        Not by TLS 1.3: one thread of the WebSocket client reads its session tickets while another
+        one writes, which before Python 3.13 makes a connection hang now and then.
+        """
+        context = ssl.create_default_context(cafile=str(self.folder / "cert.pem"))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shutil
@@ -13,7 +14,15 @@ from PIL import Image, ImageDraw
 from selenium import webdriver
 
 from tests.acceptance.accessibility import violations
-from tests.acceptance.browser import DESKTOP, PHONE, Page, SplitSite, clean_page, split_site
+from tests.acceptance.browser import (
+    DESKTOP,
+    PHONE,
+    Page,
+    SplitSite,
+    clean_page,
+    socket_in_hand,
+    split_site,
+)
 from tests.acceptance.processes import Process, wait_until
 from tests.conftest import RedisServer
 
@@ -195,6 +204,16 @@ def test_a_photograph_survives_the_death_of_its_worker(page, maker, photograph):
     maker.start()
     page.wait_for_all_sizes()
     page.wait_for_text("#status", "All three sizes are ready.")
+
+
+def test_a_state_that_comes_late_never_replaces_a_later_one(page):
+    with socket_in_hand(page) as happens:
+        page.send_sample("damaged")
+        wait_for_letter(page)
+        first = json.loads(page.run("return document.getElementById('state').textContent"))
+        late = {**first, "status": "waiting", "changes": 0}
+        happens("message", **late)  # a worker was faster than the answer to the connect
+        assert page.text("#status") == "Given up after attempt 5."
 
 
 # What does not ------------------------------------------------------------------------------

@@ -130,6 +130,19 @@ def test_a_try_after_a_crash_makes_only_what_is_missing(site, consumers, send, m
     assert (photo.status, made) == ("ready", ["small", "medium", "large", "large"])
 
 
+def test_each_change_is_counted_so_that_a_page_knows_the_later_of_two_states(site, photos, send):
+    photo = send("good")
+    other = photos.get(pk=photo.pk)  # as in the hands of a second worker
+    photo.begin(1)
+    other.make("small")
+    states = [other.state()["changes"]]
+    photo.end(photo.Status.FAILED, "No more.")
+    states.append(photo.state()["changes"])
+    assert (other.wait_again(), photo.wait_again()) == (True, False)
+    states.append(photo.state()["changes"])
+    assert states == [2, 3, 4]
+
+
 # Dead letters -------------------------------------------------------------------------------
 
 

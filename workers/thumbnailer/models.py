@@ -47,6 +47,7 @@ class Photo(models.Model):
     attempt = models.PositiveSmallIntegerField(default=0)
     making = models.CharField(max_length=10, blank=True)
     next_try = models.DateTimeField(null=True, blank=True)
+    changes = models.PositiveIntegerField(default=0, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -88,15 +89,15 @@ class Photo(models.Model):
 
     def wait_again(self) -> bool:
         """From failed to waiting; False when somebody else was faster."""
-        failed = Photo.objects.filter(pk=self.pk, status=self.Status.FAILED)
-        changed = failed.update(status=self.Status.WAITING, error="", attempt=0)
+        failed = models.Q(status=self.Status.FAILED)
+        return self._mark(failed, status=self.Status.WAITING, error="", attempt=0)
+
+    def _mark(self, *conditions: models.Q, **fields: Any) -> bool:
+        """Where they hold, which is the answer. Counted by the database: two workers may mark."""
+        found = Photo.objects.filter(*conditions, pk=self.pk)
+        changed = found.update(changes=models.F("changes") + 1, **fields)
         self.refresh_from_db()
         return bool(changed)
-
-    def _mark(self, **fields: Any) -> None:
-        for name, value in fields.items():
-            setattr(self, name, value)
-        self.save(update_fields=fields)
 
     def keep(self, made: MadeThumbnail) -> None:
         """Store a thumbnail; one made again takes the place of the first."""
@@ -110,9 +111,13 @@ class Photo(models.Model):
         thumbnail.save()
 
     def state(self) -> dict[str, Any]:
-        """All that the page shows of it, as JSON can carry it."""
+        """All that the page shows of it, as JSON can carry it.
+
+        A state may be read before another and sent after it: the higher ``changes`` is the later.
+        """
         ready = {thumbnail.size: thumbnail for thumbnail in self.thumbnails.all()}
         return {
+            "changes": self.changes,
             "status": self.status,
             "error": self.error,
             "attempt": self.attempt,

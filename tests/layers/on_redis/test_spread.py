@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis
@@ -252,9 +253,14 @@ def break_off(shard: Shard, monkeypatch) -> None:
     def deliver(envelopes) -> list[Envelope]:
         raise LayerUnavailable("broke off", in_doubt=True)
 
+    writer = shard.writer
+
     class BrokenWriter:
         async def deliver(self, envelopes) -> list[Envelope]:
             return deliver(envelopes)
+
+        async def call(self, commands) -> list[Any]:
+            return await writer().call(commands)
 
     monkeypatch.setattr(shard, "deliver", deliver)
     monkeypatch.setattr(shard, "writer", BrokenWriter)

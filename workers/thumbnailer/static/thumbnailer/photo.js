@@ -1,5 +1,6 @@
 // The page of one photograph: its socket brings the whole state each time, so messages may come
-// late, twice or after a reconnect; a thumbnail on the page is never taken away again.
+// late, twice or after a reconnect, and the state that counts more changes is the right one; a
+// thumbnail on the page is never taken away again.
 
 import { openSocket } from "../site/socket.js";
 import { showLetter } from "./letter.js";
@@ -9,6 +10,7 @@ const find = (id) => document.getElementById(id);
 const slots = [...document.querySelectorAll(".slot")];
 const first = JSON.parse(find("state").textContent);
 
+let changes = 0; // of the state that is shown
 let patience;
 let countdown;
 let socket;
@@ -69,6 +71,8 @@ function countDown({ status, wait }) {
 
 function show(state) {
   const { status, error, thumbnails, making } = state;
+  if (state.changes < changes) return; // it was read before the one that is shown
+  changes = state.changes;
   clearTimeout(patience);
   thumbnails.forEach(showThumbnail);
   for (const slot of slots) slot.classList.toggle("making", slot.dataset.size === making);
