@@ -18,7 +18,7 @@ from channels_classic.exceptions import UpError
 from channels_classic.notify import say_ready
 from channels_classic.up import written
 from channels_classic.up.control import Supervisor
-from channels_classic.up.plan import Group, Plan
+from channels_classic.up.plan import METRICS_PATH, Group, Plan
 from channels_classic.up.prepare import check, check_place, prepare, warnings
 from channels_classic.up.project import find_manage, find_project, own_command, state_of
 from channels_classic.up.site import Site, hold, stop
@@ -42,6 +42,13 @@ from channels_classic.up.state import State
     "tasks=thumbnailer,mail.*:2. May be given several times.",
 )
 @click.option("--delay", is_flag=True, help="Run a delay worker, too.")
+@click.option(
+    "--metrics",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Have metrics for Prometheus: the server's at /-/metrics, and each worker's on the first "
+    "free one of a hundred ports from PORT on, for this machine alone. Needs the extra metrics.",
+)
 @click.option(
     "--redis",
     metavar="private|settings|URL",
@@ -210,5 +217,8 @@ def _clean_up(state: State) -> None:
 
 def _say_where(plan: Plan, what: str, ends: str) -> None:
     click.echo(f"\n{what}: {plan.address}")
+    if plan.metrics:
+        where = f"the server's at {METRICS_PATH}, the workers' on ports {plan.metrics_ports}"
+        click.echo(f"Metrics: {where}")
     click.echo(f"Logs: {plan.state}")
     click.echo(f"channels-classic status shows how it is, {ends} stops it.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -167,14 +169,15 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 @contextlib.contextmanager
 def served(
-    host: str, port: int, collector: Collector, registry: CollectorRegistry = REGISTRY
+    host: str, ports: Sequence[int], collector: Collector, registry: CollectorRegistry = REGISTRY
 ) -> Iterator[int]:
-    """While the block runs, all figures of this process can be had at ``host`` and the port given.
+    """While the block runs, all figures of this process can be had at ``host`` and the port given,
+    the first of ``ports`` that is free.
 
     The library's own registry has those of the project, too. Raises ``OSError`` when it cannot
     listen there.
     """
-    server, _ = start_http_server(port, host, registry)
+    server = _listening(host, ports, registry)
     registry.register(collector)
     try:
         yield server.server_port
@@ -182,3 +185,13 @@ def served(
         registry.unregister(collector)
         server.shutdown()
         server.server_close()
+
+
+def _listening(host: str, ports: Sequence[int], registry: CollectorRegistry) -> WSGIServer:
+    for port in ports[:-1]:
+        try:
+            return start_http_server(port, host, registry)[0]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return start_http_server(ports[-1], host, registry)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import urllib.request
 
@@ -15,7 +16,7 @@ from channels_classic.exceptions import LayerUnavailable
 from channels_classic.layers.counters import Counter
 from channels_classic.layers.memory import InMemoryChannelLayer
 from channels_classic.management.commands import runworker
-from channels_classic.management.commands.runworker import address, served_metrics
+from channels_classic.management.commands.runworker import addresses, served_metrics
 from channels_classic.worker import WorkerGroup
 from channels_classic.worker_metrics import BusCollector, ConsumerMetrics, served
 from tests.acceptance.processes import free_port
@@ -70,7 +71,7 @@ def test_a_bus_that_is_away_leaves_the_figures_of_the_process():
 def test_figures_are_served_until_the_block_ends():
     registry = CollectorRegistry()
     with (
-        served("127.0.0.1", 0, BusCollector(InMemoryChannelLayer(), []), registry) as port,
+        served("127.0.0.1", [0], BusCollector(InMemoryChannelLayer(), []), registry) as port,
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer,
     ):
         families = list(text_string_to_metric_families(answer.read().decode()))
@@ -79,25 +80,41 @@ def test_figures_are_served_until_the_block_ends():
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20)
 
 
+def test_of_several_ports_the_first_that_is_free_is_taken():
+    bus, registry = BusCollector(InMemoryChannelLayer(), []), CollectorRegistry()
+    with served("127.0.0.1", [0], bus, registry) as first, socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        ports = [first, held.getsockname()[1], free_port()]
+        with served("127.0.0.1", ports, bus, CollectorRegistry()) as taken:
+            assert taken == ports[2]
+        with pytest.raises(OSError, match="in use"), served("127.0.0.1", ports[:2], bus, registry):
+            pass
+        with pytest.raises(OSError), served("192.0.2.1", ports, bus, registry):
+            pass
+
+
 # The option -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("9100", ("127.0.0.1", 9100)),
-        ("0.0.0.0:9100", ("0.0.0.0", 9100)),
-        ("[::1]:0", ("::1", 0)),
+        ("9100", ("127.0.0.1", [9100])),
+        ("0.0.0.0:9100", ("0.0.0.0", [9100])),
+        ("[::1]:0", ("::1", [0])),
+        ("9100-9102", ("127.0.0.1", [9100, 9101, 9102])),
+        ("[::1]:9100-9101", ("::1", [9100, 9101])),
     ],
 )
 def test_a_port_is_one_of_this_machine_unless_there_is_a_host(text, found):
-    assert address(text) == found
+    host, ports = addresses(text)
+    assert (host, list(ports)) == found
 
 
-@pytest.mark.parametrize("text", ["", "port", "1:", "65536", "-1"])
+@pytest.mark.parametrize("text", ["", "port", "1:", "65536", "-1", "9-8", "1-", "9100-65536"])
 def test_what_is_no_port_is_refused_with_an_example(text):
     with pytest.raises(runworker.ArgumentTypeError, match="is not like 9100"):
-        address(text)
+        addresses(text)
 
 
 @pytest.fixture
@@ -107,13 +124,14 @@ def worker():
 
 def test_a_port_that_is_taken_is_named(worker, monkeypatch):
     registry = CollectorRegistry()
-    with served("127.0.0.1", 0, BusCollector(InMemoryChannelLayer(), []), registry) as port:
+    with served("127.0.0.1", [0], BusCollector(InMemoryChannelLayer(), []), registry) as port:
         monkeypatch.setattr("prometheus_client.REGISTRY", registry)
         monkeypatch.setattr(
             "channels_classic.worker_metrics.ConsumerMetrics", lambda: ConsumerMetrics(registry)
         )
         wanted = rf"cannot serve metrics on 127.0.0.1:{port}: Address already in use"
-        with pytest.raises(CommandError, match=wanted), served_metrics(("127.0.0.1", port), worker):
+        where = "127.0.0.1", [port]
+        with pytest.raises(CommandError, match=wanted), served_metrics(where, worker):
             pass
 
 
@@ -128,6 +146,6 @@ def test_without_the_library_it_says_what_to_install(worker, monkeypatch):
     wanted = r"pip install 'channels-classic\[metrics\]'"
     with (
         pytest.raises(CommandError, match=wanted),
-        served_metrics(("127.0.0.1", free_port()), worker),
+        served_metrics(("127.0.0.1", [free_port()]), worker),
     ):
         pass

@@ -143,6 +143,7 @@ def _compose(plan: Plan, output: Path) -> str:
         python="python",
         command="channels-classic",
         host="0.0.0.0",
+        metrics_host="0.0.0.0",
         port=8000,
         unix_socket=None,
         proxy_headers=(_SUBNET,),

@@ -16,6 +16,11 @@ from channels_classic.exceptions import UpError
 #: (``--graceful-timeout``) and sockets, before they are killed.
 WORKER_ENDS, SERVER_ENDS, REDIS_ENDS = 60, 50, 10
 
+#: Where the server shows metrics. deploy/nginx keeps strangers from all of /-/.
+METRICS_PATH = "/-/metrics"
+#: How many ports the workers have for their metrics.
+METRICS_PORTS = 100
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _TAKEN = ("redis", "server", "worker", "workers", "delay")
 
@@ -79,7 +84,8 @@ class Plan:
     ``folder`` is that of the project, ``state`` that of sockets, pids and logs; ``python`` and
     ``command`` are the interpreter and ``channels-classic``; ``target`` is MODULE:ATTRIBUTE.
     ``redis`` is the URL of a Redis that others run, None for a private one, whose program is
-    ``redis_program``; "" leaves all of that to the project.
+    ``redis_program``; "" leaves all of that to the project. With ``metrics`` the server shows
+    figures at ``METRICS_PATH``, and each worker on a port from that one on.
     """
 
     folder: Path
@@ -97,6 +103,9 @@ class Plan:
     threads: int = 1
     groups: tuple[Group, ...] = ()
     delay: bool = False
+    metrics: int | None = None
+    #: Where workers listen for who asks for them.
+    metrics_host: str = "127.0.0.1"
     redis: str | None = None
     redis_program: str = "redis-server"
     user: str | None = None
@@ -145,6 +154,12 @@ class Plan:
         return f"http://{self.reached_host}:{self.port}/"
 
     @property
+    def metrics_ports(self) -> str:
+        """Of which each worker takes the first that is free, so that one command is for all."""
+        first = self.metrics or 0
+        return f"{first}-{min(first + METRICS_PORTS - 1, 65535)}"
+
+    @property
     def reached_host(self) -> str:
         """How the server's address is written in a URL, on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
@@ -187,10 +202,11 @@ class Plan:
 
     def _worker(self, name: str, text: str, copies: int, options: list[str]) -> Program:
         threads = [f"--threads={self.threads}"] if self.threads > 1 else []
+        metrics = [f"--metrics={self.metrics_host}:{self.metrics_ports}"] if self.metrics else []
         return Program(
             name=name,
             text=text,
-            command=(self.python, self.manage, "runworker", *options, *threads),
+            command=(self.python, self.manage, "runworker", *options, *threads, *metrics),
             copies=copies,
             ends_within=WORKER_ENDS,
         )
@@ -228,6 +244,7 @@ class Plan:
                 *(self.command, "server", self.target, *place),
                 *("--processes", str(self.processes)),
                 *(word for each in self.proxy_headers for word in ("--proxy-headers", each)),
+                *(("--metrics-path", METRICS_PATH) if self.metrics else ()),
             ),
             ends_within=SERVER_ENDS,
             reloads=True,

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from channels_classic.exceptions import LayerUnavailable, UpError
@@ -94,6 +95,8 @@ def check(plan: Plan, found: Findings) -> None:
     """``UpError`` for what the settings do not have."""
     if plan.delay and not found.has_delay:
         raise UpError('--delay needs "channels_classic.delay" in INSTALLED_APPS')
+    if plan.metrics and find_spec("prometheus_client") is None:
+        raise UpError("--metrics needs prometheus_client: pip install 'channels-classic[metrics]'")
     left = set(found.channels)
     for group in plan.groups:
         matching = {

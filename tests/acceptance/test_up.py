@@ -29,6 +29,7 @@ from websockets.sync.client import ClientConnection, connect
 from channels_classic.up.control import Supervisor
 from channels_classic.up.state import Relative, State
 from tests.acceptance.processes import Process, free_port, wait_until
+from tests.acceptance.watched import figure, scraped
 
 #: Each test starts some twenty processes, one after the other.
 pytestmark = pytest.mark.timeout(400)
@@ -154,7 +155,8 @@ def echoes(socket: ClientConnection) -> bool:
 
 
 def test_one_command_brings_the_site_up_and_one_takes_it_down(site: UpSite) -> None:
-    said = site.up("--processes", "1")
+    options = ["--processes", "1", "--metrics", str(free_port())]
+    said = site.up(*options)
     for name in ("redis", "worker ×2", "server"):
         assert f"{name}: starting… ready (" in said
     assert f"The site is up: http://127.0.0.1:{site.port}/" in said
@@ -164,24 +166,35 @@ def test_one_command_brings_the_site_up_and_one_takes_it_down(site: UpSite) -> N
     assert {each["name"] for each in found["processes"] if each["state"] == "RUNNING"} == {
         *("redis", "worker-0", "worker-1", "server"),
     }
-    assert "was up already" in site.up("--processes", "1", "--redis", "private")
-    see_supervisord_die_and_come_back(site)
+    assert "Metrics: the server's at /-/metrics, the workers' on ports " in said
+    see_the_metrics(site)
+    options += ["--redis", "private"]
+    assert "was up already" in site.up(*options)
+    see_supervisord_die_and_come_back(site, *options)
     assert "worker-1: stopped" in site.run("down")
     assert site.left() == []
     assert "is not up" in site.run("status", status=1)
     assert "was not up" in site.run("down")
 
 
-def see_supervisord_die_and_come_back(site: UpSite) -> None:
+def see_the_metrics(site: UpSite) -> None:
+    """Of the server, and of each worker on a port of its own."""
+    server = f"http://127.0.0.1:{site.port}/-/metrics"
+    assert figure(scraped(server), "server_processes") == 1
+    logs = [site.state.path / f"worker-{n}.log" for n in (0, 1)]
+    workers = {re.findall(r"Metrics: (http\S+)", log.read_text())[-1] for log in logs}
+    assert len(workers) == 2
+    assert [figure(scraped(worker), "bus_up") for worker in workers] == [1, 1]
+
+
+def see_supervisord_die_and_come_back(site: UpSite, *options: str) -> None:
     """The others go on without it; the next ``up`` ends them, and starts all anew."""
     before = set(site.pids().values())
     os.kill(site.state.supervisord() or 0, signal.SIGKILL)
     wait_until(lambda: site.state.supervisord() is None)
     assert "supervisord was killed" in site.run("status", status=1)
     assert "<h1" in site.page()
-    assert "ending what it has left: redis (" in site.up(
-        *("--processes", "1", "--redis", "private")
-    )
+    assert "ending what it has left: redis (" in site.up(*options)
     assert len(set(site.pids().values()) - before) == len(before)
     assert not before & {each.pid for each in site.left()}
 

@@ -15,6 +15,8 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from tests.docs import commands, console, scripts
 from tests.docs.blocks import Block
 
@@ -149,6 +151,10 @@ class Sandbox:
         tomllib.loads(block.text)
         self.write(block.file, block.text)
 
+    def yaml(self, block: Block) -> None:
+        found = yaml.safe_load(block.text)
+        assert isinstance(found, dict), f"not a mapping: {found!r}"
+
     # Files and processes ----------------------------------------------------------------
 
     def _settings(self, more: str) -> None:
@@ -214,6 +220,7 @@ _KINDS = {
     "console": Sandbox.console,
     "ini": Sandbox.ini,
     "toml": Sandbox.toml,
+    "yaml": Sandbox.yaml,
 }
 
 

@@ -88,6 +88,10 @@ WRONG = {
         block("ini", "[Service]\nExecStart=/bin/python manage.py runworker -x\n"),
         "unrecognized arguments: -x",
     ),
+    "a configuration that cannot be read": (
+        block("yaml", "scrape_configs:\n - job_name: a\n   - b\n"),
+        "line 2, column 4",
+    ),
     "a test that fails": (
         block("python", "raise RuntimeError('it fails')\n", "project/tests.py"),
         "it fails",

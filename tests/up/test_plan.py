@@ -58,6 +58,15 @@ def test_what_a_group_reads_is_left_to_it() -> None:
     )
 
 
+def test_workers_share_the_ports_of_their_metrics_whatever_their_group() -> None:
+    found = commands(metrics=9100, groups=(Group.parse("tasks=mail.*:2"),))
+    assert found["server"].endswith(" --metrics-path /-/metrics")
+    assert found["worker"].endswith(" --metrics=127.0.0.1:9100-9199")
+    assert found["tasks"].endswith(" --metrics=127.0.0.1:9100-9199")
+    assert not any("metrics" in each for each in commands().values())
+    assert plan(metrics=65500).metrics_ports == "65500-65535"
+
+
 def test_groups_may_do_without_workers_for_all() -> None:
     assert "worker" not in commands(workers=0, groups=(Group.parse("all=*:2"),))
 

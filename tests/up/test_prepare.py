@@ -112,6 +112,14 @@ def test_a_delay_worker_needs_its_app(plan: Plan) -> None:
         check(replace(plan, delay=True), FOUND)
 
 
+def test_metrics_need_their_library(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(replace(plan, metrics=9100), FOUND)
+    monkeypatch.setattr("channels_classic.up.prepare.find_spec", lambda name: None)
+    with pytest.raises(UpError, match=r"pip install 'channels-classic\[metrics\]'"):
+        check(replace(plan, metrics=9100), FOUND)
+    check(plan, FOUND)
+
+
 def test_groups_read_channels_that_there_are(plan: Plan) -> None:
     check(replace(plan, groups=(Group.parse("tasks=thumb*"),)), FOUND)
     with pytest.raises(UpError, match=r"No channel matches mail.*http.request, thumbnailer"):

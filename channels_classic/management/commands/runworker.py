@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from argparse import ArgumentTypeError
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -64,10 +65,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--metrics",
-            type=address,
-            metavar="[HOST:]PORT",
-            help="Serve metrics for Prometheus there, at /metrics; each worker needs a port of its "
-            "own. Without a host only this machine can ask. Needs the extra metrics.",
+            type=addresses,
+            metavar="[HOST:]PORT[-LAST]",
+            help="Serve metrics for Prometheus there, at /metrics. Each worker needs a port of its "
+            "own: of several, such as 9100-9109, it takes the first that is free. Without a host "
+            "only this machine can ask. Needs the extra metrics.",
         )
         parser.add_argument(
             "--reload", action="store_true", help="Start again when the code changes."
@@ -136,16 +138,18 @@ class Command(BaseCommand):
             worker.run()
 
 
-def address(text: str) -> tuple[str, int]:
-    """The host and the port in ``[HOST:]PORT``; for argparse, which tells what is wrong."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise ArgumentTypeError(f"{text!r} is not like 9100, 0.0.0.0:9100 or [::1]:9100")
-    return host.strip("[]") or "127.0.0.1", int(port)
+def addresses(text: str) -> tuple[str, Sequence[int]]:
+    """The host and the ports in ``[HOST:]PORT[-LAST]``; for argparse, which tells what is wrong."""
+    found = re.fullmatch(r"(?:(.*):)?(\d{1,5})(?:-(\d{1,5}))?", text, re.ASCII)
+    if found is not None:
+        host, first, last = found[1], int(found[2]), int(found[3] or found[2])
+        if first <= last <= 65535:
+            return (host or "").strip("[]") or "127.0.0.1", range(first, last + 1)
+    raise ArgumentTypeError(f"{text!r} is not like 9100, 9100-9109, 0.0.0.0:9100 or [::1]:9100")
 
 
 @contextlib.contextmanager
-def served_metrics(where: tuple[str, int] | None, worker: WorkerGroup) -> Iterator[None]:
+def served_metrics(where: tuple[str, Sequence[int]] | None, worker: WorkerGroup) -> Iterator[None]:
     """While the block runs ``worker`` counts, and shows its figures at ``where`` if that is given.
 
     The library is imported only then: not everybody has it. ``CommandError`` for what is wrong.
@@ -153,7 +157,6 @@ def served_metrics(where: tuple[str, int] | None, worker: WorkerGroup) -> Iterat
     if where is None or worker.channel_layer is None:
         yield
         return
-    host, port = where
     try:
         metrics = import_module("channels_classic.worker_metrics")
     except ModuleNotFoundError as error:
@@ -163,13 +166,15 @@ def served_metrics(where: tuple[str, int] | None, worker: WorkerGroup) -> Iterat
         raise CommandError(text) from error
     worker.observer.meter = metrics.ConsumerMetrics()
     bus = metrics.BusCollector(worker.channel_layer.channel_layer, worker.channels())
+    host, ports = where
     with contextlib.ExitStack() as stack:
         try:
-            port = stack.enter_context(metrics.served(host, port, bus))
+            port = stack.enter_context(metrics.served(host, ports, bus))
         except OSError as error:
+            last = f"-{ports[-1]}" if len(ports) > 1 else ""
             raise CommandError(
-                f"cannot serve metrics on {host}:{port}: {error.strerror or error}. Each worker "
-                "needs a port of its own: give another one with --metrics"
+                f"cannot serve metrics on {host}:{ports[0]}{last}: {error.strerror or error}. Each "
+                "worker needs a port of its own: give another one, or more, with --metrics"
             ) from error
         logger.info("Metrics: http://%s:%d/metrics", f"[{host}]" if ":" in host else host, port)
         yield
