@@ -10,7 +10,9 @@ from typing import NamedTuple
 from docutils import nodes
 from docutils.core import publish_doctree
 
-README = Path(__file__).resolve().parents[2] / "README.rst"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.rst"
+DEPLOY_README = ROOT / "deploy" / "README.rst"
 #: A comment that begins the part of a block which belongs into a file.
 _FILE = re.compile(r"^# ((?:[\w-]+/)*[\w-]+\.py)\n", re.MULTILINE)
 
@@ -56,6 +58,13 @@ def of_readme() -> list[Block]:
     text = README.read_text(encoding="utf-8")
     tree = publish_doctree(text, settings_overrides={"halt_level": 2, "report_level": 2})
     return [block for node in tree.findall(nodes.literal_block) for block in _parts(node)]
+
+
+def of_deploy_readme() -> list[str]:
+    """Their texts, in deploy/README.rst; a line that goes on in the next is one."""
+    text = DEPLOY_README.read_text(encoding="utf-8")
+    tree = publish_doctree(text, settings_overrides={"halt_level": 2})
+    return [block.astext().replace("\\\n", "") for block in tree.findall(nodes.literal_block)]
 
 
 def _parts(node: nodes.literal_block) -> Iterator[Block]:

@@ -7,24 +7,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from docutils import nodes
-from docutils.core import publish_doctree
 
-from tests.docs import commands
+from tests.docs import blocks, commands
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "deploy" / "README.rst"
 #: Ours, wherever they stand in a line, and up to where that goes on with something else.
 _OURS = re.compile(r"(?:^|[ /])((?:channels-classic|python) (?!-)[^;&|#]+|pip install [^;&|#]+)")
 
 
-def blocks() -> list[str]:
-    tree = publish_doctree(README.read_text(), settings_overrides={"halt_level": 2})
-    return [block.astext().replace("\\\n", "") for block in tree.findall(nodes.literal_block)]
-
-
 def lines() -> list[str]:
-    return [line for block in blocks() for line in block.splitlines()]
+    return [line for block in blocks.of_deploy_readme() for line in block.splitlines()]
 
 
 OURS = [found[1].strip() for line in lines() if (found := _OURS.search(line))]
@@ -43,7 +35,7 @@ def test_there_are_such_commands() -> None:
 
 
 def test_bash_can_read_what_is_given_to_it() -> None:
-    scripts = [block for block in blocks() if "CHANNEL_LAYERS = " not in block]
+    scripts = [block for block in blocks.of_deploy_readme() if "CHANNEL_LAYERS = " not in block]
     for script in scripts:
         done = subprocess.run(
             ["bash", "-n"], input=script, capture_output=True, text=True, check=False
