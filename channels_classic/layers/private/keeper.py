@@ -29,6 +29,9 @@ def main(folder: str, linger: str) -> None:
         return
     os.setsid()
     keep(folder, float(linger))
+    # The system lets go of locks in any order, and that of the folder lasts as long as we do: who
+    # has waited for that one must not take us for a keeper that goes on.
+    fcntl.flock(keeper, fcntl.LOCK_UN)
 
 
 def keep(folder: str, linger: float) -> None:

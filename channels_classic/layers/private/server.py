@@ -95,6 +95,7 @@ class LocalServer:
                 fcntl.flock(keeper, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
+            fcntl.flock(keeper, fcntl.LOCK_UN)  # a process forked meanwhile has it open, too
         self._run([*script, str(self.folder), str(self.linger)])
 
     def _start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import shutil
@@ -16,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from channels_classic.exceptions import LayerUnavailable
+from channels_classic.layers.private import keeper as local_keeper
 from channels_classic.layers.private import server as local_server
 from channels_classic.layers.private.server import LocalServer, find_program, make_private
 from tests.acceptance.processes import Process, wait_until
@@ -245,6 +247,29 @@ def test_a_keeper_that_was_killed_is_replaced_and_the_server_stays(server, folde
     user()
     assert server_id(folder) == running
     assert len(keepers(folder)) == 1
+
+
+def test_a_keeper_lets_go_of_its_own_lock_before_that_of_the_users(folder, monkeypatch):
+    """Else who has waited for the latter starts a server that nobody keeps."""
+    folder.mkdir()
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    monkeypatch.setattr(os, "setsid", lambda: None)
+    really_open, opened = os.open, []
+
+    def noted(*arguments):
+        opened.append(really_open(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(os, "open", noted)
+    local_keeper.main(str(folder), "0.01")
+    monkeypatch.undo()
+    with (folder / "keeper").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    users = os.open(folder, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    for descriptor in (users, *opened):
+        os.close(descriptor)
 
 
 def test_a_starter_that_is_killed_blocks_nobody(server, folder, user, tmp_path, program):
