@@ -78,7 +78,9 @@ class Machines:
         assert "# not on the first" in text
         if name == "one":
             text = re.sub("echo .*# not on the first\n", "", text)
-        self.do(name, text.replace("1 10.0.0.1", f"1 {self.address(name)}"))
+        assert "bind 127.0.0.1 10.0.0.1\n" in text  # "with its own address behind bind"
+        own = f"bind 127.0.0.1 {self.address(name)}"
+        self.do(name, text.replace("bind 127.0.0.1 10.0.0.1", own))
         self.start(name, "redis.conf")
         self.start(name, "sentinel.conf", "--sentinel")
 

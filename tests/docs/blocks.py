@@ -55,16 +55,19 @@ def _has_caption(node: nodes.Element) -> bool:
 
 def of_readme() -> list[Block]:
     """Those of README.rst: comments name the files there, as GitHub and PyPI show no captions."""
-    text = README.read_text(encoding="utf-8")
-    tree = publish_doctree(text, settings_overrides={"halt_level": 2, "report_level": 2})
-    return [block for node in tree.findall(nodes.literal_block) for block in _parts(node)]
+    return [block for node in _literal(README) for block in _parts(node)]
 
 
 def of_deploy_readme() -> list[str]:
     """Their texts, in deploy/README.rst; a line that goes on in the next is one."""
-    text = DEPLOY_README.read_text(encoding="utf-8")
-    tree = publish_doctree(text, settings_overrides={"halt_level": 2})
-    return [block.astext().replace("\\\n", "") for block in tree.findall(nodes.literal_block)]
+    return [block.astext().replace("\\\n", "") for block in _literal(DEPLOY_README)]
+
+
+def _literal(file: Path) -> Iterator[nodes.literal_block]:
+    """Of a file that docutils alone can read; it raises for a mistake."""
+    text = file.read_text(encoding="utf-8")
+    tree = publish_doctree(text, settings_overrides={"halt_level": 2, "report_level": 2})
+    return tree.findall(nodes.literal_block)
 
 
 def _parts(node: nodes.literal_block) -> Iterator[Block]:

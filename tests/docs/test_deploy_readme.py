@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.docs import blocks, commands
 
-ROOT = Path(__file__).resolve().parents[2]
 #: Ours, wherever they stand in a line, and up to where that goes on with something else.
 _OURS = re.compile(r"(?:^|[ /])((?:channels-classic|python) (?!-)[^;&|#]+|pip install [^;&|#]+)")
 
@@ -26,7 +24,7 @@ OURS = [found[1].strip() for line in lines() if (found := _OURS.search(line))]
 def test_each_command_of_ours_is_one_that_there_is(
     line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(blocks.ROOT)
     commands.check(line.replace("'.[example]'", "'channels-classic[example]'"))
 
 
