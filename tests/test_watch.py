@@ -129,9 +129,15 @@ def spin(condition=lambda: False):
 
 def from_outside(call):
     """``call`` on another thread, and what it returned."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(call()))
+    found, begun = [], threading.Event()
+
+    def run():
+        begun.wait()  # what it raises in our thread would confuse the start of this one
+        found.append(call())
+
+    thread = threading.Thread(target=run)
     thread.start()
+    begun.set()
     thread.join()
     return found[0]
 
